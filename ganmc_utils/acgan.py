@@ -1,11 +1,236 @@
 """The auxiliary-classifier GAN of Odena et al. (2017), as Sec. 2.3 of the paper trains it.
 
 Every tensor carries a leading axis R, the number of independent GANs that train side by side: the
-losses are summed over R and no parameter is shared, so each GAN takes exactly the steps it would take
-alone, at a fraction of the time (a 50-unit network leaves a core idle).
+losses are summed over R and no parameter is shared, so each GAN takes the steps it would take alone,
+in a fraction of the time (one 50-unit network leaves a core idle).
 """
+import hashlib
+import json
 import math
+from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
+from safetensors.torch import load, save
 from torch import nn
 from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from .errors import GanmcError
+from .paths import write_atomically
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The paper's values (Sec. 4) where it states them; the rest are choices, made on validation."""
+    epochs: int = 1000
+    snapshots: tuple = (250, 500, 750, 1000)  # epochs whose generators are kept
+    members: int = 4              # GANs per seed: pooling them fills the modes that one of them misses
+    hidden: int = 50              # units of the one hidden layer (paper)
+    noise: int = 100              # length of w (paper)
+    batch: int = 100              # the Keras script the authors built on
+    lr: float = 2e-4              # Adam (paper)
+    beta1: float = 0.5            # Adam (paper)
+    class_weight: float = 1.0     # weight of L_class in the generator's objective; 1 is Eq. 2a
+    saturating: bool = False      # True: the generator minimizes log P(fake | G), Eq. 2a to the letter
+
+
+class StackedLinear(nn.Module):
+    """R independent linear layers: (R, B, n_in) -> (R, B, n_out)."""
+
+    def __init__(self, generators, n_in, n_out):
+        super().__init__()
+        bound = 1 / math.sqrt(n_in)  # torch's own default for nn.Linear
+        draw = [torch.empty(n_in + 1, n_out).uniform_(-bound, bound, generator=g) for g in generators]
+        self.weight = nn.Parameter(torch.stack([d[:-1] for d in draw]))
+        self.bias = nn.Parameter(torch.stack([d[-1:] for d in draw]))
+
+    def forward(self, x):
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class Generator(nn.Module):
+    """G(w, c): noise (R, B, noise) times an embedding of the class (R, B), one hidden layer, features."""
+
+    def __init__(self, generators, settings, n_features, n_classes):
+        super().__init__()
+        self.n_classes = n_classes
+        self.embed = StackedLinear(generators, n_classes, settings.noise)
+        self.hidden = StackedLinear(generators, settings.noise, settings.hidden)
+        self.out = StackedLinear(generators, settings.hidden, n_features)
+
+    def forward(self, w, c):
+        h = w * self.embed(F.one_hot(c, self.n_classes).to(w.dtype))
+        return self.out(F.relu(self.hidden(h)))
+
+
+class Discriminator(nn.Module):
+    """D(x): features (R, B, d) -> source logit (R, B), positive for real, and class logits (R, B, K)."""
+
+    def __init__(self, generators, settings, n_features, n_classes):
+        super().__init__()
+        self.hidden = StackedLinear(generators, n_features, settings.hidden)
+        self.out = StackedLinear(generators, settings.hidden, 1 + n_classes)
+
+    def forward(self, x):
+        out = self.out(F.relu(self.hidden(x)))
+        return out[..., 0], out[..., 1:]
+
+
+def log_p_class(logits, c):
+    """Mean over the batch of log P(C = c | x): logits (R, B, K), c (R, B) -> (R,)."""
+    return -F.cross_entropy(logits.movedim(-1, 1), c, reduction="none").mean(1)
+
+
+def objectives(real_source, real_class, c_real, fake_source, fake_class, c_fake):
+    """Eq. 2a from the discriminator's logits, per GAN.
+
+    L_source = mean log P(S = real | x) + mean log P(S = fake | G(W, C))
+    L_class  = mean log P(C = c | x)    + mean log P(C | G(W, C))
+    Returns (L_source, L_class), each (R,). D maximizes L_class + L_source.
+    """
+    l_source = F.logsigmoid(real_source).mean(1) + F.logsigmoid(-fake_source).mean(1)
+    return l_source, log_p_class(real_class, c_real) + log_p_class(fake_class, c_fake)
+
+
+def generator_objective(fake_source, fake_class, c_fake, class_weight=1.0, saturating=False):
+    """What G maximizes of L_class - L_source (the terms in real data are constants to it), per GAN (R,).
+
+    With saturating=False, -log P(fake | G) is replaced by log P(real | G) (Goodfellow et al., 2014,
+    Sec. 3): the same fixed point, and a gradient early in training.
+    """
+    source = -F.logsigmoid(-fake_source) if saturating else F.logsigmoid(fake_source)
+    return source.mean(1) + class_weight * log_p_class(fake_class, c_fake)
+
+
+class AcGan:
+    """R = seeds x members AC-GANs on standardized tabular data, trained in one loop.
+
+    x: float32 (seeds, n, d); y: int (seeds, n). GAN r learns from dataset r // members and draws its
+    initial weights, batches, noise and classes from its own stream, seeded by (seeds[r // members], r % members).
+    """
+
+    def __init__(self, x, y, settings, seeds):
+        if settings.batch > x.shape[1]:
+            raise GanmcError(f"AC-GAN: batch {settings.batch} is larger than the {x.shape[1]} training rows; lower the batch")
+        self.settings, self.epoch, self.pool = settings, 0, {}
+        self.x, self.y = torch.as_tensor(x), torch.as_tensor(y)
+        streams = [(s, m) for s in seeds for m in range(settings.members)]
+        self.owner = torch.arange(len(seeds)).repeat_interleave(settings.members)
+        self.streams = [torch.Generator().manual_seed(1_000_003 * s + m) for s, m in streams]
+        self.prior = torch.stack([torch.bincount(c, minlength=2) / len(c) for c in self.y])
+        n_classes = self.prior.shape[1]
+        self.G = Generator(self.streams, settings, x.shape[2], n_classes)
+        self.D = Discriminator(self.streams, settings, x.shape[2], n_classes)
+        adam = dict(lr=settings.lr, betas=(settings.beta1, 0.999), fused=True)
+        self.adam = {net: torch.optim.Adam(net.parameters(), **adam) for net in (self.D, self.G)}
+        content = hashlib.sha256(self.x.numpy().tobytes() + self.y.numpy().tobytes())
+        self.fingerprint = content.hexdigest() + json.dumps([asdict(settings), list(seeds)])
+
+    def draw_classes(self, n):
+        """n classes per GAN from its data's class distribution: (R, n)."""
+        return torch.stack([torch.multinomial(self.prior[o], n, replacement=True, generator=g)
+                            for o, g in zip(self.owner, self.streams)])
+
+    def draw_noise(self, *shape):
+        """N(0, 0.5^2) noise as in the authors' script: (R, *shape)."""
+        return torch.stack([torch.randn(*shape, generator=g) for g in self.streams]) * 0.5
+
+    def train_epoch(self):
+        """One pass over the data: per batch one step of D, then one of G on the same fakes."""
+        s, (n, d) = self.settings, self.x.shape[1:]
+        steps, R = n // s.batch, len(self.streams)
+        order = torch.stack([torch.randperm(n, generator=g) for g in self.streams])
+        classes = self.draw_classes(steps * s.batch).view(R, steps, s.batch)
+        w = self.draw_noise(steps, s.batch, s.noise)
+        for t in range(steps):
+            rows = order[:, t * s.batch:(t + 1) * s.batch]
+            self.step(self.x[self.owner[:, None], rows], self.y[self.owner[:, None], rows], w[:, t], classes[:, t])
+        self.epoch += 1
+
+    def step(self, x, y, w, c):
+        """One step of each player on a batch: x (R, B, d), y (R, B), w (R, B, noise), c (R, B)."""
+        fake = self.G(w, c)
+        source, label = self.D(torch.cat([x, fake.detach()], 1))
+        B = x.shape[1]
+        l_source, l_class = objectives(source[:, :B], label[:, :B], y, source[:, B:], label[:, B:], c)
+        self.ascend(self.D, l_source + l_class)
+        value = generator_objective(*self.D(fake), c, self.settings.class_weight, self.settings.saturating)
+        self.ascend(self.G, value)
+
+    def ascend(self, net, objective):
+        total = objective.sum()
+        if not torch.isfinite(total):
+            raise GanmcError(f"AC-GAN: the objective is not finite in epoch {self.epoch + 1} at lr {self.settings.lr}; lower lr")
+        grads = torch.autograd.grad(-total, list(net.parameters()))
+        for p, g in zip(net.parameters(), grads):
+            p.grad = g
+        self.adam[net].step()
+
+    def train(self, checkpoint=None, every=25, progress=True):
+        """Train to settings.epochs, keeping generators at settings.snapshots; resume from checkpoint if it fits."""
+        if checkpoint is not None and checkpoint.exists():
+            self.load(checkpoint)
+        s = self.settings
+        with tqdm(total=s.epochs, initial=self.epoch, desc="AC-GAN epochs", disable=not progress, mininterval=5) as bar:
+            while self.epoch < s.epochs:
+                self.train_epoch()
+                bar.update()
+                if self.epoch in s.snapshots:
+                    self.pool[self.epoch] = {k: v.detach().clone() for k, v in self.G.state_dict().items()}
+                if checkpoint is not None and (self.epoch % every == 0 or self.epoch == s.epochs):
+                    self.save(checkpoint)
+        return self
+
+    def save(self, path):
+        tensors = {"epoch": torch.tensor(self.epoch)}
+        for name, net in (("D", self.D), ("G", self.G)):
+            tensors |= {f"{name}.{k}": v for k, v in net.state_dict().items()}
+            for i, state in self.adam[net].state_dict()["state"].items():
+                tensors |= {f"adam.{name}.{i}.{k}": v for k, v in state.items()}
+        tensors |= {f"stream.{r}": g.get_state() for r, g in enumerate(self.streams)}
+        tensors |= {f"pool.{e}.{k}": v for e, states in self.pool.items() for k, v in states.items()}
+        write_atomically(path, save(tensors, {"fingerprint": self.fingerprint}))
+
+    def load(self, path):
+        """Take up the state in path; a checkpoint of other data or settings is ignored."""
+        content = path.read_bytes()
+        header = json.loads(content[8:8 + int.from_bytes(content[:8], "little")])
+        if header["__metadata__"]["fingerprint"] != self.fingerprint:
+            return
+        tensors = load(content)
+        self.epoch = int(tensors["epoch"])
+        for name, net in (("D", self.D), ("G", self.G)):
+            net.load_state_dict({k[2:]: v for k, v in tensors.items() if k.startswith(f"{name}.")})
+            state = {}
+            for key, value in tensors.items():
+                if key.startswith(f"adam.{name}."):
+                    _, _, i, k = key.split(".")
+                    state.setdefault(int(i), {})[k] = value
+            adam = self.adam[net].state_dict()
+            self.adam[net].load_state_dict({"state": state, "param_groups": adam["param_groups"]})
+        for r, g in enumerate(self.streams):
+            g.set_state(tensors[f"stream.{r}"])
+        for key, value in tensors.items():
+            if key.startswith("pool."):
+                _, epoch, k = key.split(".", 2)
+                self.pool.setdefault(int(epoch), {})[k] = value
+
+    @torch.no_grad()
+    def sample(self, seed_index, epochs, members, n, rng):
+        """n rows from the pooled generators of one seed: x float32 (n, d), intended class (n,).
+
+        Rows are shared evenly among the given members and snapshot epochs.
+        """
+        parts_x, parts_c = [], []
+        shares = [(e, m) for e in epochs for m in members]
+        for (e, m), k in zip(shares, np.diff(np.linspace(0, n, len(shares) + 1).astype(int))):
+            r = seed_index * self.settings.members + m
+            state = {key: v[r:r + 1] for key, v in self.pool[e].items()}
+            c = torch.as_tensor(rng.choice(self.prior.shape[1], (1, k), p=self.prior[seed_index].double().numpy() /
+                                           self.prior[seed_index].double().sum().item()))
+            w = torch.as_tensor(rng.normal(0, 0.5, (1, k, self.settings.noise)).astype(np.float32))
+            parts_x.append(torch.func.functional_call(self.G, state, (w, c))[0].numpy())
+            parts_c.append(c[0].numpy())
+        order = rng.permutation(n)
+        return np.concatenate(parts_x)[order], np.concatenate(parts_c)[order]

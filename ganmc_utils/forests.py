@@ -1,0 +1,71 @@
+"""Random-forest teachers and students (Sec. 2.2): fitting, labelling, scoring by size, and honest cost."""
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import skops.io
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from threadpoolctl import threadpool_limits
+
+from .paths import threads
+
+
+def fit_teacher(x, y, n_trees=500, max_features="sqrt", seed=0):
+    """The teacher: a classification forest. max_features None is the paper's text, "sqrt" gives its numbers."""
+    return RandomForestClassifier(n_trees, max_features=max_features, random_state=seed, n_jobs=threads()).fit(x, y)
+
+
+def label(teacher, x):
+    """The teacher's probability of class 1 for each row: x (n, d) -> p (n,), what the student regresses on."""
+    return teacher.predict_proba(x)[:, 1]
+
+
+def fit_student(x, p, n_trees=1, max_leaf_nodes=None, seed=0):
+    """The student: a regression forest on p (teacher probabilities, or 0/1 labels for `student_only`)."""
+    return RandomForestRegressor(n_trees, max_leaf_nodes=max_leaf_nodes, random_state=seed, n_jobs=threads()).fit(x, p)
+
+
+def curve(student, x):
+    """Predictions of the student's first 1, 2, ..., k trees: (k, n).
+
+    scikit-learn seeds tree i by the i-th draw of random_state, so the first k trees of a forest are
+    the forest of k trees: one fit serves the whole size axis.
+    """
+    x = np.asarray(x, np.float32)
+    each = np.stack([tree.predict(x) for tree in student.estimators_])
+    return np.cumsum(each, 0) / np.arange(1, len(each) + 1)[:, None]
+
+
+def count_nodes(forest, n_trees=None):
+    """Nodes, inner and leaves, of the first n_trees trees (all of them by default)."""
+    return int(sum(tree.tree_.node_count for tree in forest.estimators_[:n_trees]))
+
+
+def bytes_on_disk(forest):
+    """Bytes of the uncompressed skops file of a forest."""
+    return len(skops.io.dumps(forest))
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Rows per second, the median of several runs, on one core after a warm-up."""
+    batch: int
+    rows_per_second: float
+
+
+def throughput(forest, x, batch, repeats=5):
+    """Time a forest on batch rows (x repeated as needed) on one core: Fig. 3f."""
+    rows = np.resize(np.asarray(x, np.float32), (batch, x.shape[1]))
+    predict = getattr(forest, "predict_proba", forest.predict)
+    jobs, forest.n_jobs = forest.n_jobs, 1
+    try:
+        with threadpool_limits(1):
+            predict(rows)
+            seconds = []
+            for _ in range(repeats):
+                start = time.perf_counter()
+                predict(rows)
+                seconds.append(time.perf_counter() - start)
+    finally:
+        forest.n_jobs = jobs
+    return Throughput(batch, batch / float(np.median(seconds)))

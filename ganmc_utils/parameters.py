@@ -1,0 +1,75 @@
+"""The parameters of each notebook, typed and bounded; papermill itself only warns about an unknown name."""
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import GanmcError
+
+Source = Literal["train", "gan", "train+gan", "jitter", "smote", "munge", "munge_authors", "fresh"]
+Count = Annotated[int, Field(gt=0)]
+
+
+class Parameters(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    profile: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    out_dir: str = ""
+
+
+class ForestPlan(BaseModel):
+    """What chapter 06 does with one dataset."""
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    name: str                                     # how records and pages call it
+    table: str                                    # breast_cancer, magic, higgs, evergreen or csv
+    path: str = ""                                # csv only: the file
+    target: str = ""                              # csv only: the column of labels
+    n_train: Count
+    n_validation: Count
+    n_test: Count
+    n_fresh: Annotated[int, Field(ge=0)] = 0
+    seeds: Annotated[list[int], Field(min_length=1)]
+    max_features: Annotated[list[Literal["sqrt", "none"]], Field(min_length=1)]
+    max_trees: Annotated[int, Field(ge=1, le=20)]  # the student's size axis ends here
+    sources: Annotated[list[Source], Field(min_length=1)]
+    gan_epochs: Count
+    gan_members: Count
+    gan_class_weights: Annotated[list[float], Field(min_length=1)]
+    leaf_caps: list[Count] = []
+    headline_budget: Annotated[int, Field(ge=1)] = 9  # teacher queries per training row for the small students
+    preparation: Literal["clean", "authors"] = "clean"
+
+
+class RandomForests(Parameters):
+    data_dir: str
+    teacher_trees: Count
+    fake_per_real: Count
+    jitter_scales: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    throughput_rows: Count
+    datasets: Annotated[list[ForestPlan], Field(min_length=1)]
+
+
+class Scoreboard(Parameters):
+    pass
+
+
+NOTEBOOKS = {"06_random_forests": RandomForests, "08_scoreboard": Scoreboard}
+
+
+def check(notebook, names):
+    """Validate a notebook's globals() right after its parameter cell; names that begin with _ or hold
+    no literal (imports, IPython's own) are not parameters. Raises GanmcError with one line."""
+    literal = (bool, int, float, str, list, dict, tuple, type(None))
+    given = {k: v for k, v in names.items()
+             if not k.startswith("_") and k not in ("In", "Out") and isinstance(v, literal)}
+    return check_dict(notebook, given)
+
+
+def check_dict(notebook, given):
+    """Validate a dict of parameters (a profile file merged over the notebook's own)."""
+    try:
+        return NOTEBOOKS[notebook](**given)
+    except ValidationError as failed:
+        first = failed.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(NOTEBOOKS[notebook].model_fields)
+        raise GanmcError(f"{notebook}: parameter {where}: {first['msg'].lower()} (got {first['input']!r:.60}); "
+                         f"known parameters: {known}") from None
