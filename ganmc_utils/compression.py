@@ -36,6 +36,7 @@ class Run:
     """One dataset, one seed, one teacher: everything is scored against the same parts."""
 
     def __init__(self, plan, p, seed_index, dataset, gans, max_features):
+        self.main = max_features == plan.max_features[0]  # other teachers: single trees only
         self.plan, self.p, self.data, self.gans, self.seed_index = plan, p, dataset, gans, seed_index
         self.seed, self.rows, self.n_fake = plan.seeds[seed_index], [], p.fake_per_real * plan.n_train
         self.name = f"forest_{max_features}"
@@ -82,13 +83,12 @@ class Run:
             self.add("choice", "validation", best[-1], source, setting)
         return found[int(np.argmax(best))]
 
-    def add_curve(self, experiment, source, x, target, setting=None, teacher=None, trees=None):
+    def add_curve(self, experiment, source, x, target, teacher=None):
         """Fit one forest of max_trees and score each of its prefixes."""
-        student = forests.fit_student(x, target, trees or self.plan.max_trees, seed=self.seed)
+        student = forests.fit_student(x, target, self.plan.max_trees if self.main else 1, seed=self.seed)
         for split in ("validation", "test"):
             for k, prediction in enumerate(forests.curve(student, getattr(self.data, f"x_{split}")), 1):
-                self.add(experiment, split, self.score(split, prediction), source, {"trees": k} | (setting or {}),
-                         teacher=teacher)
+                self.add(experiment, split, self.score(split, prediction), source, {"trees": k}, teacher=teacher)
         self.add("cost", "none", forests.count_nodes(student, 1), source, {"trees": 1}, "nodes")
 
     def compression_set(self, source):
@@ -102,8 +102,8 @@ class Run:
         self.add("queries", "none", n, source, setting, "rows")
         return x, p, intended
 
-    def everything(self, supervised):
-        """All rows of this run; supervised: also the student that sees intended classes, not the teacher."""
+    def everything(self):
+        """All rows of this run; with the main teacher also supervised learning and the small students."""
         d = self.data
         for split in ("validation", "test"):
             self.add("teacher", split, self.score(split, forests.label(self.teacher, getattr(d, f"x_{split}"))), student="none")
@@ -117,10 +117,10 @@ class Run:
             x, p, intended = sets["gan"]
             joined = np.concatenate([d.x_train, x]), np.concatenate([self.p_train, p])
             self.add_curve("compression", "train+gan", *joined)
-            if supervised:
+            if self.main:
                 self.add_curve("supervised", "gan", x, intended.astype(float), teacher="none")
                 self.add_curve("supervised", "train+gan", joined[0], np.concatenate([d.y_train, intended]).astype(float), teacher="none")
-        if supervised and self.plan.leaf_caps:
+        if self.main and self.plan.leaf_caps:
             self.small_students()
         return self.rows
 
@@ -172,10 +172,10 @@ def run_plan(plan, p, out, progress):
     gans = train_gans(plan, data, out) if {"gan", "train+gan"} & set(plan.sources) else {}
     rows = []
     for i, dataset in enumerate(data):
-        for j, max_features in enumerate(plan.max_features):
+        for max_features in plan.max_features:
             key = {"plan": plan.model_dump(exclude={"seeds"}), "seed": plan.seeds[i], "teacher": max_features, "data": dataset.checksum,
                    "p": p.model_dump(exclude={"datasets", "out_dir", "data_dir"})}
             rows += cached_rows(out, f"06-{plan.name}-{plan.seeds[i]}-{max_features}", key,
-                                lambda: Run(plan, p, i, dataset, gans, max_features).everything(supervised=j == 0))
+                                lambda: Run(plan, p, i, dataset, gans, max_features).everything())
             progress.update()
     return rows, {plan.name: data[0].checksum}

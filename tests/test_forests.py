@@ -1,0 +1,37 @@
+"""Forests: prefixes against separately built forests, and a student that listens to its teacher."""
+import numpy as np
+from sklearn.datasets import load_breast_cancer
+
+from ganmc_utils import forests
+
+X, Y = load_breast_cancer(return_X_y=True)
+X = X.astype(np.float32)
+TEACHER = forests.fit_teacher(X[:300], Y[:300], n_trees=20)
+P = forests.label(TEACHER, X[:300])
+
+
+def test_prefixes_are_the_smaller_forests():
+    curve = forests.curve(forests.fit_student(X[:300], P, n_trees=6, seed=3), X[300:])
+    for k in range(1, 7):
+        apart = forests.fit_student(X[:300], P, n_trees=k, seed=3).predict(X[300:])
+        np.testing.assert_allclose(curve[k - 1], apart, atol=1e-12)
+
+
+def test_the_student_changes_when_the_teacher_does():
+    one = forests.fit_student(X[:300], P).predict(X[300:])
+    other = forests.fit_student(X[:300], forests.label(forests.fit_teacher(X[:300], 1 - Y[:300], 20), X[:300])).predict(X[300:])
+    np.testing.assert_allclose(one + other, 1, atol=0.5)
+    assert np.corrcoef(one, other)[0, 1] < -0.5
+
+
+def test_label_is_the_probability_of_class_one():
+    assert P[Y[:300] == 1].mean() > 0.9 > 0.1 > P[Y[:300] == 0].mean()
+
+
+def test_costs():
+    capped = forests.fit_student(X[:300], P, n_trees=3, max_leaf_nodes=4)
+    assert forests.count_nodes(capped) <= 3 * 7
+    assert forests.count_nodes(capped, 1) <= 7
+    assert forests.bytes_on_disk(capped) < forests.bytes_on_disk(TEACHER)
+    found = forests.throughput(capped, X, batch=1000, repeats=2)
+    assert found.batch == 1000 and found.rows_per_second > 0

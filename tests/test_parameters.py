@@ -1,0 +1,40 @@
+"""Profiles and notebooks agree; a wrong parameter ends the run with one line."""
+import ast
+import json
+
+import pytest
+import yaml
+
+from ganmc_utils import parameters, paths
+from ganmc_utils.errors import GanmcError
+
+PROFILES = sorted(paths.ROOT.glob("profiles/*/*.yml"))
+
+
+def defaults(notebook):
+    """The literals of a notebook's parameter cell."""
+    cells = json.loads((paths.ROOT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"]
+    (cell,) = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    return {node.target.id: ast.literal_eval(node.value) for node in ast.parse("".join(cell["source"])).body}
+
+
+@pytest.mark.parametrize("notebook", parameters.NOTEBOOKS)
+def test_the_notebook_holds_every_parameter_as_a_literal(notebook):
+    assert set(defaults(notebook)) == set(parameters.NOTEBOOKS[notebook].model_fields)
+    parameters.check_dict(notebook, defaults(notebook))
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_profiles_fit_their_notebook(path):
+    given = yaml.safe_load(path.read_text())
+    assert set(given) <= set(defaults(path.stem))
+    parameters.check_dict(path.stem, defaults(path.stem) | given | {"profile": path.parent.name})
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"n_tres": 3}, "n_tres"), ({"teacher_trees": 2.5}, "teacher_trees"), ({"teacher_trees": 0}, "teacher_trees"),
+    ({"profile": "Big Run"}, "profile"), ({"jitter_scales": [-1.0]}, "jitter_scales.0"), ({"datasets": []}, "datasets")])
+def test_one_line_for_a_bad_parameter(change, words):
+    with pytest.raises(GanmcError) as failed:
+        parameters.check("06_random_forests", defaults("06_random_forests") | change | {"In": [], "_": 1})
+    assert words in str(failed.value) and "\n" not in str(failed.value)
