@@ -10,6 +10,7 @@ from imblearn.over_sampling import SMOTE
 from scipy.spatial import KDTree
 
 from .errors import GanmcError
+from .paths import threads
 
 
 def class_counts(y, n, rng):
@@ -64,7 +65,7 @@ class Smote:
 
 def nearest(x):
     """Index of each row's nearest other row (Euclidean): x (n, d) -> (n,)."""
-    near = KDTree(x).query(x, k=2)[1]
+    near = KDTree(x, leafsize=16).query(x, k=2, workers=threads())[1]
     own = np.arange(len(x))
     return np.where(near[:, 0] == own, near[:, 1], near[:, 0])  # duplicates may come before the row itself
 
