@@ -1,234 +1,322 @@
-"""Real tables, checked, and their split into train, validation, test and fresh rows."""
+"""The tables of Sec. 4 of the paper: found, checked, read, split and standardized; every mistake is one line.
+
+read() gives a whole Table in the units of its source, split() the standardized parts of one random split.
+"""
+import gzip
 import hashlib
 import io
-import urllib.request
+import os
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from sklearn.datasets import load_breast_cancer
 from tqdm.auto import tqdm
 
+from . import paths
 from .errors import GanmcError
-from .paths import data_dir as find_data_dir
-from .paths import write_atomically
 
-UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/"
-SHA256 = {
-    "magic/magic04.data": "e9314b7ebd4b4b59a3b3d65f7316663963777b16a46786877651dbbaa640b36a",
-    "higgs/higgs_46k.npz": "ce57640afc550c338be4d7a911146be62e4d48fe61cd702fc175cd500ef54d41",
-    "evergreen/evergreen_1464.csv": "f33e9adcf01255ea0f3efa98625f3ab5838b58975d39ad172192de1518f94997",
-}
-HIGGS_ROWS = 200_000  # class-balanced rows the paper draws (Sec. 4)
-NAMES = ("breast_cancer", "magic", "higgs", "evergreen", "csv")
+UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
+MAGIC_URL, HIGGS_URL = f"{UCI}/magic/magic04.data", f"{UCI}/00280/HIGGS.csv.gz"
+MAGIC_SHA256 = "e9314b7ebd4b4b59a3b3d65f7316663963777b16a46786877651dbbaa640b36a"
+HIGGS_SHA256 = "ce57640afc550c338be4d7a911146be62e4d48fe61cd702fc175cd500ef54d41"       # higgs_46k.npz
+EVERGREEN_SHA256 = "f33e9adcf01255ea0f3efa98625f3ab5838b58975d39ad172192de1518f94997"   # evergreen_1464.csv
+MAGIC_COLUMNS = "fLength fWidth fSize fConc fConc1 fAsym fM3Long fM3Trans fAlpha fDist".split()
+HIGGS_COLUMNS = ("lepton_pT lepton_eta lepton_phi missing_energy_magnitude missing_energy_phi "
+                 + " ".join(f"jet_{j}_{part}" for j in range(1, 5) for part in ("pt", "eta", "phi", "b-tag"))
+                 + " m_jj m_jjj m_lv m_jlv m_bb m_wbb m_wwbb").split()
+HIGGS_ROWS = 200_000    # the paper's number, half of each class
+HIGGS_SEED = 0          # of the keys that choose them
+CHUNK = 200_000         # rows of HIGGS.csv in memory at a time (about 50 MB)
+TIMEOUT = 20            # seconds without a byte before a download is given up
+ELSEWHERE = "set data_dir or GANMC_DATA to the folder that has it"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
-    """All rows of a dataset: x float32 (n, d), y int (n,) of 0 and 1."""
+    """A whole dataset, not standardized: x float32 (n, d) in the units of its source, y int64 (n,) of 0 and 1."""
     name: str
     x: np.ndarray
     y: np.ndarray
     columns: list
-    metric: str    # "auc" or "accuracy", as the paper scores it
-    checksum: str  # sha256 of what was read
-    note: str      # what differs from the paper
+    metric: str         # "auc" or "accuracy", as the paper scores it
+    checksum: str       # sha256 of the file, of the bytes of x and y where there is no file
+    note: str           # what differs from the paper
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Dataset:
-    """Standardized parts of a table. The test part is scored, never chosen by."""
+    """One split of a Table: x_* float32 (rows, d), standardized; y_* int64 (rows,). x_fresh may have 0 rows."""
     name: str
     metric: str
+    n_classes: int = 2
     x_train: np.ndarray
     y_train: np.ndarray
     x_validation: np.ndarray
     y_validation: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
-    x_fresh: np.ndarray  # rows neither the teacher nor the student was given; may have no rows
+    x_fresh: np.ndarray
     checksum: str
     note: str
-    n_classes: int = 2
+
+
+def error(where, problem, cure):
+    """A GanmcError of one line whatever the parts hold (library messages and column names bring line ends)."""
+    return GanmcError(" ".join(f"{where}: {problem}; {cure}".split()))
+
+
+def some(names):
+    """At most five names, for a line that stays readable."""
+    names = list(map(str, names))
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def fetch(url, path, sha256=""):
+    """Download url to path, whole or not at all, in blocks; check the length and, when known, the sha256.
+    Raises GanmcError when the network, the server or the disk fails."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    digest = hashlib.sha256()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with urlopen(url, timeout=TIMEOUT) as answer, open(part, "wb") as file:
+            promised = int(answer.headers.get("Content-Length") or 0)
+            with tqdm(total=promised or None, unit="B", unit_scale=True, desc=path.name) as progress:
+                while block := answer.read(1 << 20):
+                    progress.update(file.write(block))
+                    digest.update(block)
+            came = file.tell()
+            file.flush()
+            os.fsync(file.fileno())
+        if not came or (promised and came != promised):
+            raise OSError(f"{came} of {promised or 'an unknown number of'} bytes came")
+        if sha256 and digest.hexdigest() != sha256:
+            raise OSError("the bytes that came have another sha256 than the known one")
+        os.replace(part, path)
+    except (OSError, HTTPException, ValueError) as failed:
+        raise error(path, f"not there, and the download from {url} failed ({failed or type(failed).__name__})",
+                    f"try again with a network, put the file there by hand, or {ELSEWHERE}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def content(path, sha256="", cure=ELSEWHERE):
+    """The bytes of a small file and their sha256. Raises GanmcError: missing, empty, unreadable, altered."""
+    try:
+        found = path.read_bytes()
+    except OSError as failed:
+        raise error(path, f"cannot be read ({failed.strerror})", cure) from None
+    if not found:
+        raise error(path, "the file is empty", "delete it and bring the whole file")
+    digest = hashlib.sha256(found).hexdigest()
+    if sha256 and digest != sha256:
+        raise error(path, f"truncated or altered (sha256 {digest[:8]}..., expected {sha256[:8]}...)",
+                    "delete it and bring the original file")
+    return found, digest
+
+
+def parse(found, path, **how):
+    """pandas.read_csv of bytes; what it cannot read is a GanmcError."""
+    try:
+        return pd.read_csv(io.BytesIO(found), low_memory=False, **how)
+    except ValueError as failed:    # pandas' own errors and UnicodeDecodeError are ValueErrors
+        raise error(path, f"cannot be read as a table ({failed})", "save it as comma-separated text in UTF-8") from None
+
+
+def check_finite(x, columns, where):
+    """Raises GanmcError naming the columns of x (n, d) that hold NaN or infinite values, with their counts."""
+    bad = (~np.isfinite(x)).sum(axis=0)
+    if bad.any():
+        raise error(where, "NaN or infinite values in " + some(f"{columns[j]} ({bad[j]})" for j in np.flatnonzero(bad)),
+                    "fill them in or remove those rows")
+
+
+def checked(name, frame, labels, where, metric, checksum, note):
+    """The Table of a frame of features and a column of labels, or the GanmcError that says what is wrong with it.
+    The smaller label in sorted order becomes 0, the larger 1."""
+    if len(frame) == 0 or frame.shape[1] == 0:
+        raise error(where, f"{len(frame)} rows and {frame.shape[1]} feature columns", "bring a file with at least one of each")
+    if words := [c for c in frame if not is_numeric_dtype(frame[c])]:
+        raise error(where, f"non-numeric columns: {some(words)}", "remove them or write them as numbers")
+    with np.errstate(over="ignore"):    # what float32 cannot hold becomes infinite and is reported as such
+        x = frame.to_numpy(np.float32)
+    check_finite(x, list(frame), where)
+    constant = frame.columns[x.min(axis=0) == x.max(axis=0)]
+    if len(constant):
+        raise error(where, f"constant columns: {some(constant)}", "remove them, they tell nothing of the class")
+    if labels.isna().any():
+        raise error(where, f"{labels.isna().sum()} rows have no value in column {labels.name}", "label or remove those rows")
+    classes = np.unique(labels)
+    if len(classes) != 2:
+        problem = f"one class only ({classes[0]})" if len(classes) == 1 else f"more than two classes ({len(classes)})"
+        raise error(where, f"{problem} in column {labels.name}", "bring rows of exactly two classes")
+    return Table(name, x, (labels == classes[1]).to_numpy(np.int64), list(map(str, frame)), metric, checksum, note)
+
+
+def read_breast_cancer(folder):
+    x, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    checksum = hashlib.sha256(x.to_numpy().tobytes() + y.to_numpy().tobytes()).hexdigest()
+    return checked("breast_cancer", x, y, "breast_cancer", "auc", checksum,
+                   "not in the paper: Wisconsin breast cancer as scikit-learn carries it, for a first look without files")
+
+
+def read_magic(folder):
+    path = folder / "magic" / "magic04.data"
+    if not path.exists():
+        fetch(MAGIC_URL, path, MAGIC_SHA256)
+    found, checksum = content(path, MAGIC_SHA256)
+    frame = parse(found, path, header=None, names=[*MAGIC_COLUMNS, "class"])
+    labels = (frame.pop("class") == "g").rename("class")
+    return checked("magic", frame, labels, path, "auc", checksum,
+                   "UCI MAGIC with all 19,020 rows, 115 of them exact duplicates, g = 1; the paper lost the first row")
+
+
+def balanced(pieces):
+    """A class-balanced subset, uniformly at random, of a stream of (x (n, 28), y (n,)) pieces: every row gets a random
+    key and the smallest keys of each class stay, so memory holds one piece and the subset, and the length of the
+    pieces does not matter. At most HIGGS_ROWS rows: x (2m, 28), y (2m,), and how many rows were read."""
+    rng, total = np.random.default_rng(HIGGS_SEED), 0
+    kept = [(np.empty(0), np.empty((0, len(HIGGS_COLUMNS)), np.float32))] * 2
+    for x, y in pieces:
+        keys, total = rng.random(len(x)), total + len(x)
+        for label, (k, rows) in enumerate(kept):
+            k, rows = np.concatenate([k, keys[y == label]]), np.concatenate([rows, x[y == label]])
+            first = np.argsort(k)[:HIGGS_ROWS // 2]
+            kept[label] = k[first], rows[first]
+    m = min(len(k) for k, _ in kept)
+    order = np.argsort(np.concatenate([k[:m] for k, _ in kept]))    # mixes the classes
+    return np.concatenate([rows[:m] for _, rows in kept])[order], np.repeat([0, 1], m)[order], total
+
+
+def higgs_pieces(path):
+    """(x float32 (CHUNK, 28), y (CHUNK,)) pieces of HIGGS.csv or HIGGS.csv.gz (no header, the label first)."""
+    cure = "delete it and bring the whole file of the UCI archive"
+    try:
+        with open(path, "rb") as raw, tqdm(total=os.path.getsize(path), unit="B", unit_scale=True, desc=path.name) as progress:
+            text = gzip.open(raw) if path.suffix == ".gz" else raw
+            for chunk in pd.read_csv(text, header=None, dtype=np.float32, chunksize=CHUNK):
+                progress.update(raw.tell() - progress.n)
+                values = chunk.to_numpy()
+                if values.shape[1] != 1 + len(HIGGS_COLUMNS):
+                    raise error(path, f"{values.shape[1]} columns where 29 are expected", cure)
+                check_finite(values, ["label", *HIGGS_COLUMNS], f"{path} rows {chunk.index[0] + 1} to {chunk.index[-1] + 1}")
+                if not np.isin(values[:, 0], (0, 1)).all():
+                    raise error(path, "labels other than 0 and 1 in the first column", cure)
+                yield values[:, 1:], values[:, 0]
+    except (OSError, EOFError, zlib.error, ValueError) as failed:
+        raise error(path, f"empty, truncated or altered ({failed})", cure) from None
+
+
+def read_higgs(folder):
+    # The full file goes first: who brings 2.8 GB wants the paper's 200,000 rows.
+    whole = [folder / "higgs" / name for name in ("HIGGS.csv.gz", "HIGGS.csv")]
+    path = next((p for p in [*whole, folder / "higgs" / "higgs_46k.npz"] if p.exists()), None)
+    if path is None:
+        path = whole[0]
+        fetch(HIGGS_URL, path)
+    if path.suffix == ".npz":
+        found, checksum = content(path, HIGGS_SHA256)
+        with np.load(io.BytesIO(found), allow_pickle=False) as saved:
+            x, y, total = balanced([(saved["X"], saved["y"])])
+    else:
+        x, y, total = balanced(higgs_pieces(path))
+        with open(path, "rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    if not len(x):
+        raise error(path, f"one class only in its {total} rows", "bring the file of the UCI archive")
+    note = f"UCI HIGGS, {len(x):,} class-balanced rows at random of the {total:,} in {path.name}; the paper draws 200,000 of 11 million"
+    return checked("higgs", pd.DataFrame(x, columns=HIGGS_COLUMNS), pd.Series(y, name="label"), path, "accuracy", checksum, note)
+
+
+def read_evergreen(folder):
+    path = folder / "evergreen" / "train.tsv"
+    if path.exists():                   # the user's own download, with no known sha256
+        found, checksum = content(path)
+    else:
+        path = folder / "evergreen" / "evergreen_1464.csv"
+        found, checksum = content(path, EVERGREEN_SHA256, "put train.tsv from https://www.kaggle.com/c/stumbleupon/data "
+                                  f"beside it, or {ELSEWHERE}")
+    frame = parse(found, path, sep="\t" if path.suffix == ".tsv" else ",", na_values="?",
+                  usecols=lambda c: c not in ("url", "urlid", "boilerplate"))
+    # '?' as the 1,464-row file has it rewritten; a missing score is 0, below every real one, and its level '?' tells.
+    filled = {"alchemy_category": "?", "alchemy_category_score": 0, "is_news": 0, "news_front_page": -1}
+    if absent := [c for c in [*filled, "label"] if c not in frame]:
+        raise error(path, f"no column {some(absent)}", "bring the labelled file of the Kaggle competition unchanged")
+    frame = frame.fillna(filled)
+    labels = frame.pop("label")
+    frame = pd.get_dummies(frame, columns=["alchemy_category"])
+    constant = [c for c in frame if frame[c].nunique(dropna=False) == 1]
+    note = (f"stand-in for the paper's Evergreen (29 MLBench features, not published): {len(frame):,} of the 7,395 labelled Kaggle rows, "
+            f"page text left out, alchemy_category one-hot, constant columns dropped: {some(constant) or 'none'}")
+    return checked("evergreen", frame.drop(columns=constant), labels, path, "auc", checksum, note)
+
+
+def read_csv(folder, path, target):
+    if not path or not target:
+        raise error("csv", f"no {'target' if path else 'path'} given", "set path to the file and target to its column of labels")
+    path = Path(path).expanduser()
+    path = path if path.exists() else folder / path     # a relative path: from here, else from the data directory
+    found, checksum = content(path, cure="correct the path")
+    frame = parse(found, path)
+    if target not in frame:
+        raise error(path, f"no column {target}", f"set target to one of: {some(frame)}")
+    labels = frame.pop(target)
+    classes = labels.dropna().unique()
+    note = f"not in the paper: your own file, label {max(classes)} = 1" if len(classes) else ""
+    return checked("csv", frame, labels, path, "auc", checksum, note)
+
+
+READERS = {"breast_cancer": read_breast_cancer, "magic": read_magic, "higgs": read_higgs, "evergreen": read_evergreen}
 
 
 def read(name, data_dir="", path="", target=""):
-    """Read a table by name; "csv" reads path with labels in column target. GanmcError, one line, on bad input."""
-    readers = {"breast_cancer": breast_cancer, "magic": magic, "higgs": higgs, "evergreen": evergreen}
+    """The Table called name: breast_cancer, magic, higgs, evergreen, or csv with path and target.
+
+    Files are looked for in data_dir, else $GANMC_DATA, else data/; magic and higgs are downloaded from the UCI
+    archive when missing. Raises GanmcError (one line: file, problem, cure) for whatever it cannot use."""
+    folder = paths.data_dir(data_dir)
     if name == "csv":
-        return checked(csv(path, target), path)
-    if name not in readers:
-        raise GanmcError(f"dataset {name!r} is unknown; use one of {', '.join(NAMES)}")
-    return checked(readers[name](find_data_dir(data_dir)), name)
-
-
-def breast_cancer(folder):
-    data = load_breast_cancer()
-    return Table("breast_cancer", data.data, data.target, list(data.feature_names), "auc",
-                 sha256(data.data.tobytes()), "not in the paper: the embedded stand-in of the quick profile")
-
-
-def magic(folder):
-    content = fetch(folder, "magic/magic04.data", UCI + "magic/magic04.data")
-    names = "length width size conc conc1 asym m3long m3trans alpha dist class".split()
-    data = parse(content, "magic/magic04.data", header=None, names=names)
-    return Table("magic", data[names[:-1]].to_numpy(), (data["class"] == "g").to_numpy(), names[:-1], "auc",
-                 sha256(content), "the paper counts the class as an 11th feature")
-
-
-def higgs(folder):
-    """Class-balanced rows: HIGGS.csv(.gz) in a stream if it is there, else the 46,240-row subset, else a download."""
-    full = [folder / "higgs" / name for name in ("HIGGS.csv.gz", "HIGGS.csv")]
-    found = next((path for path in full if path.exists()), None)
-    if found is None and (folder / "higgs/higgs_46k.npz").exists():
-        content = fetch(folder, "higgs/higgs_46k.npz", None)
-        with np.load(io.BytesIO(content), allow_pickle=False) as data:
-            x, y, columns = data["X"], data["y"], [str(c) for c in data["columns"]]
-        keep = balanced(y, int(2 * np.bincount(y).min()))
-        return Table("higgs", x[keep], y[keep], columns, "accuracy", sha256(content),
-                     f"{len(keep):,} class-balanced rows of a 46,240-row subset; the paper draws 200,000 of 11 million")
-    if found is None:
-        fetch(folder, "higgs/HIGGS.csv.gz", UCI + "00280/HIGGS.csv.gz", into_memory=False)
-        found = full[0]
-    return stream_higgs(found)
-
-
-def balanced(y, n, seed=0):
-    """Indices of n rows drawn at random, half of each class, in file order."""
-    keys = np.random.default_rng(seed).random(len(y))
-    return np.sort(np.concatenate([np.flatnonzero(y == c)[np.argsort(keys[y == c])[:n // 2]] for c in (0, 1)]))
-
-
-def stream_higgs(path, n=HIGGS_ROWS, chunk=200_000):
-    """A uniform class-balanced sample of a csv too large for memory: each class keeps its smallest random keys."""
-    rng, kept = np.random.default_rng(0), {c: np.empty((0, 30)) for c in (0, 1)}
-    with tqdm(unit=" rows", desc=f"reading {path.name}") as bar:
-        for rows in pd.read_csv(path, header=None, chunksize=chunk, dtype=np.float32):
-            keyed = np.column_stack([rng.random(len(rows)), rows.to_numpy()])
-            for c in kept:
-                both = np.concatenate([kept[c], keyed[keyed[:, 1] == c]])
-                kept[c] = both[np.argsort(both[:, 0])[:n // 2]]
-            bar.update(len(rows))
-    size = min(len(rows) for rows in kept.values())
-    rows = np.concatenate([rows[:size] for rows in kept.values()])
-    return Table("higgs", rows[:, 2:], rows[:, 1], [f"f{i}" for i in range(28)], "accuracy",
-                 sha256(rows.tobytes()), f"{len(rows):,} class-balanced rows drawn from {path.name}")
-
-
-def evergreen(folder):
-    if (folder / "evergreen/train.tsv").exists():
-        content, sep = (folder / "evergreen/train.tsv").read_bytes(), "\t"
-        note = "the full Kaggle table, numeric columns and category; the paper's 29 features are not published"
-    else:
-        content, sep = fetch(folder, "evergreen/evergreen_1464.csv", None), ","
-        note = "a stand-in: 1,464 of 7,395 rows, numeric columns and category; the paper's 29 features are not published"
-    data = parse(content, "evergreen", sep=sep, na_values="?")
-    category = pd.get_dummies(data.pop("alchemy_category").fillna("?"), prefix="category", dtype=float)
-    data["is_news"] = data["is_news"].fillna(0)
-    data["news_front_page"] = data["news_front_page"].fillna(-1)
-    data["alchemy_category_score"] = data["alchemy_category_score"].fillna(0)
-    y = data.pop("label")
-    data = pd.concat([data.drop(columns=["urlid", "url", "boilerplate"], errors="ignore"), category], axis=1)
-    constant = [c for c in data if data[c].nunique() == 1]
-    return Table("evergreen", data.drop(columns=constant).to_numpy(float), y.to_numpy(),
-                 [c for c in data if c not in constant], "auc", sha256(content),
-                 note + (f"; constant columns dropped: {', '.join(constant)}" if constant else ""))
-
-
-def csv(path, target):
-    """Any csv with a header: target holds two classes (sorted, the second is class 1), the rest are numbers."""
-    try:
-        content = open(path, "rb").read()
-    except OSError as failed:
-        raise GanmcError(f"{path}: cannot be read ({failed.strerror.lower()}); give the path of a csv file") from None
-    data = parse(content, path)
-    if target not in data:
-        raise GanmcError(f"{path}: no column {target!r}; name one of {', '.join(map(str, data.columns[:8]))}")
-    labels, x = data.pop(target), data
-    classes = sorted(labels.dropna().unique())
-    if len(classes) != 2 or labels.isna().any():
-        raise GanmcError(f"{path}: column {target!r} holds {len(classes)} classes and {int(labels.isna().sum())} blanks; two classes and no blank are needed")
-    text = [c for c in x if not pd.api.types.is_numeric_dtype(x[c])]
-    if text:
-        raise GanmcError(f"{path}: column {text[0]!r} is not numeric; encode it as numbers or drop it")
-    return Table("csv", x.to_numpy(float), (labels == classes[1]).to_numpy(), list(x.columns), "auc", sha256(content),
-                 "your own table")
-
-
-def parse(content, name, **how):
-    try:
-        return pd.read_csv(io.BytesIO(content), **how)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as failed:
-        raise GanmcError(f"{name}: not a readable table ({str(failed).splitlines()[0]}); bring a whole csv file") from None
-
-
-def sha256(content):
-    return hashlib.sha256(content).hexdigest()
-
-
-def fetch(folder, name, url, into_memory=True):
-    """The bytes of folder/name, downloaded from url if absent, checked by sha256 where it is known."""
-    path = folder / name
-    if not path.exists():
-        if url is None:
-            raise GanmcError(f"{path}: no such file and it cannot be downloaded; put it there or point GANMC_DATA at a folder that has it")
-        try:
-            download(url, path)
-        except OSError as failed:
-            raise GanmcError(f"{path}: no such file and the download from {url} failed ({failed}); put it there or point GANMC_DATA at a folder that has it") from None
-    if not into_memory:
-        return None
-    content = path.read_bytes()
-    if name in SHA256 and sha256(content) != SHA256[name]:
-        raise GanmcError(f"{path}: truncated or altered ({len(content):,} bytes, sha256 {sha256(content)[:8]}..., expected {SHA256[name][:8]}...); delete it and fetch it again")
-    return content
-
-
-def download(url, path, timeout=20):
-    """Stream url into path with a progress bar; the file appears only when it is whole."""
-    parts = []
-    with urllib.request.urlopen(url, timeout=timeout) as reply, \
-            tqdm(total=int(reply.headers.get("Content-Length") or 0), unit="B", unit_scale=True, desc=path.name) as bar:
-        while part := reply.read(1 << 20):
-            parts.append(part)
-            bar.update(len(part))
-    write_atomically(path, b"".join(parts))
-
-
-def checked(table, where):
-    """The table as float32 and int; GanmcError for blanks, constant columns, one class."""
-    x, y = np.asarray(table.x, np.float32), np.asarray(table.y).astype(int)
-    bad = ~np.isfinite(x)
-    if bad.any():
-        column = int(bad.any(0).argmax())
-        raise GanmcError(f"{where}: column {table.columns[column]!r} has {bad[:, column].sum()} missing or infinite values; fill or drop these rows")
-    constant = np.flatnonzero(x.min(0) == x.max(0)) if len(x) else []
-    if len(set(y.tolist())) < 2:
-        raise GanmcError(f"{where}: all {len(y)} rows are of one class; a classifier needs both")
-    if len(constant):
-        raise GanmcError(f"{where}: column {table.columns[constant[0]]!r} is constant; drop it")
-    return Table(table.name, x, y, list(table.columns), table.metric, table.checksum, table.note)
+        return read_csv(folder, path, target)
+    if name not in READERS:
+        raise error(name, "unknown dataset", f"choose one of {', '.join([*READERS, 'csv'])}")
+    return READERS[name](folder)
 
 
 def split(table, n_train, n_validation, n_test, n_fresh=0, seed=0, preparation="clean"):
-    """Random disjoint parts, in the order test, validation, train, fresh, standardized.
+    """A Dataset of disjoint random parts. They are dealt in the order test, validation, train, fresh, so that one
+    seed has one test part whatever n_train is.
 
-    "clean": mean and deviation of the train part. "authors": the table's first row is lost (their code
-    read it as a header) and mean and deviation are of all rows, before the split.
-    """
+    preparation "clean": mean 0 and deviation 1 by the train part. "authors", as their published code does: the first
+    row of the table is lost and all other rows, test rows too, set mean and deviation. A deviation of 0 divides by 1.
+    Raises GanmcError: unknown preparation, impossible counts, too few rows, a part of one class."""
     if preparation not in ("clean", "authors"):
-        raise GanmcError(f"{table.name}: preparation {preparation!r} is unknown; use clean or authors")
+        raise error(table.name, f"unknown preparation {preparation}", "choose clean or authors")
+    counts = {"test": n_test, "validation": n_validation, "train": n_train, "fresh": n_fresh}
+    if min(counts.values()) < 0 or n_train == 0:
+        raise error(table.name, f"impossible row counts {counts}", "ask for at least one train row and no negative count")
     lost = int(preparation == "authors")
-    x, y = table.x[lost:], table.y[lost:]
-    asked = n_test + n_validation + n_train + n_fresh
-    if asked > len(x):
-        raise GanmcError(f"{table.name}: {asked:,} rows asked for but only {len(x):,} are there; lower n_train, n_validation, n_test or n_fresh")
+    x, y, note = table.x[lost:], table.y[lost:], table.note
+    if sum(counts.values()) > len(x):
+        raise error(table.name, f"{sum(counts.values())} rows asked for (" + ", ".join(f"{k} {n}" for k, n in counts.items())
+                    + f") but there are {len(x)}", "ask for fewer")
     order = np.random.default_rng(seed).permutation(len(x))
-    test, validation, train, fresh, _ = np.split(order, np.cumsum([n_test, n_validation, n_train, n_fresh]))
-    base = x if lost else x[train]
-    mean, deviation = base.mean(0, dtype=np.float64), base.std(0, dtype=np.float64)
-    z = ((x - mean) / np.where(deviation == 0, 1, deviation)).astype(np.float32)
-    if any(len(set(y[part].tolist())) < 2 for part in (train, validation, test)):
-        raise GanmcError(f"{table.name}: a part of the split with seed {seed} has one class only; ask for larger parts")
-    return Dataset(table.name, table.metric, z[train], y[train], z[validation], y[validation], z[test], y[test],
-                   z[fresh], table.checksum, table.note)
+    ends = np.cumsum(list(counts.values()))
+    rows = dict(zip(counts, np.split(order, ends)))     # what is left over falls off the end
+    for part in ("test", "validation", "train"):
+        if counts[part] and len(np.unique(y[rows[part]])) < 2:
+            raise error(table.name, f"the {part} part ({counts[part]} rows, seed {seed}) has one class only", "ask for more rows or another seed")
+    basis = x if lost else x[rows["train"]]
+    mean, deviation = basis.mean(axis=0, dtype=np.float64), basis.std(axis=0, dtype=np.float64)
+    deviation[basis.min(axis=0) == basis.max(axis=0)] = 1       # exact, where a computed 0 may be 1e-17
+    scaled = {f"x_{part}": ((x[r] - mean) / deviation).astype(np.float32) for part, r in rows.items()}
+    labelled = {f"y_{part}": y[rows[part]] for part in ("train", "validation", "test")}
+    if lost:
+        note += "; prepared as the authors did: first row lost, standardized with all rows before the split"
+    return Dataset(name=table.name, metric=table.metric, checksum=table.checksum, note=note, **scaled, **labelled)

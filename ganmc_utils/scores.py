@@ -15,6 +15,8 @@ def mean_se(values):
     """(mean, standard error sd / sqrt(n) with n - 1 in sd, n); the error is nan for one value."""
     values = np.asarray(values, float)
     n = len(values)
+    if n == 0:
+        return float("nan"), float("nan"), 0
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan"), n
 
 
