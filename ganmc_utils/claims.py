@@ -1,9 +1,9 @@
-"""The claims of Sec. 4, each judged against our records by a paired interval over seeds.
+"""The claims of Sec. 4 (both versions of the paper), each judged against our records by a paired interval over seeds.
 
-A claim is written as "this difference is above 0": confirmed if its 95% t-interval lies above 0, refuted if
-below, else not seen. Source: both versions of the paper; its numbers stand in book/paper_numbers.json.
-"""
+A claim is a difference d that the paper says is above 0. With d_s of seed s and n seeds, the interval is
+mean(d) ± t(0.975, n - 1) sd(d) / sqrt(n): confirmed if it lies above 0, refuted if below, else not seen."""
 import json
+from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -26,23 +26,19 @@ HEADLINE = ("teacher", "student_only", "train", "gan", "train+gan")
 
 @cache
 def paper_numbers():
-    """Every published number as a dict (id, version, table_or_figure, dataset, quantity, source, value, unit, text)."""
+    """Every published number as a dict; "text" is the place in the paper, word for word."""
     return json.loads((ROOT / "book" / "paper_numbers.json").read_text())
 
 
 def paper_score(dataset, source):
     """Table 3's score as a fraction, or None where the paper has none."""
     wanted = f"table3/{PAPER_NAME.get(dataset, dataset)}/{source}"
-    for n in paper_numbers():
-        if n["id"] == wanted:
-            return n["value"] / (100 if n["unit"] == "percent" else 1)
-    return None
+    return next((n["value"] / (100 if n["unit"] == "percent" else 1) for n in paper_numbers() if n["id"] == wanted), None)
 
 
 def paper_difference(dataset, a, b):
     """Table 3's a - b, spelt with its sign; "" where the paper has no such dataset."""
-    one, other = paper_score(dataset, a), paper_score(dataset, b)
-    return "" if one is None or other is None else f"{one - other:+.3f}"
+    return f"{paper_score(dataset, a) - paper_score(dataset, b):+.3f}" if paper_score(dataset, a) else ""
 
 
 def main_teacher(frame, dataset):
@@ -58,25 +54,24 @@ def by_seed(frame, dataset, source, experiment="compression", trees=None):
                  frame.metric.isin(["auc", "accuracy"]) & (frame.source == source)]
     if experiment != "supervised":  # which has no teacher
         here = here[here.teacher == main_teacher(frame, dataset)]
-    sized = "trees" in here and experiment != "teacher"
+    sized = "trees" in here and experiment != "teacher"  # a teacher has one size
     if here.duplicated(["seed", "trees"] if sized else ["seed"]).any():
         raise GanmcError(f"two records hold {experiment} rows of {dataset}, {source}; keep one of the records")
-    if trees is not None:
-        here = here[here.trees.map(trees) if callable(trees) else here.trees == trees]
+    if sized and trees is not None:
+        here = here[here.trees.map(trees).astype(bool) if callable(trees) else here.trees == trees]
     return here.groupby("seed").value.mean()
 
 
 def interval(difference):
     """Paired interval of a Series over seeds (a difference already taken); None if no seed has both sides."""
     values = difference.dropna().to_numpy()
-    return scores.paired(values, np.zeros(len(values))) if len(values) else None
+    return scores.paired(values, 0 * values) if len(values) else None
 
 
 def worst(intervals):
-    """Of claims that must all hold, the one that fails if any does, else the one nearest to failing."""
-    found = [i for i in intervals if i is not None]
-    refuted = [i for i in found if i.high < 0]
-    return min(refuted, key=lambda i: i.high) if refuted else min(found, key=lambda i: i.mean if i.n < 2 else i.low, default=None)
+    """Of claims that must all hold, the one that fails if any does, else the one nearest to failing; None if one is missing."""
+    failed = [] if None in intervals else [i for i in intervals if i.high < 0] or intervals
+    return min(failed, key=lambda i: i.mean if i.n < 2 else i.low, default=None)
 
 
 def over(a, b, margin=0.0, trees=1, b_experiment="compression"):
@@ -85,26 +80,14 @@ def over(a, b, margin=0.0, trees=1, b_experiment="compression"):
 
 
 def best_of_four(source, margin=0.0, trees=None):
-    """Measure: the least of source - rival + margin over its three rivals, each the mean over forest sizes."""
-    rivals = [s for s in HEADLINE[1:] if s != source]
-    return lambda f, d: worst([over(source, r, margin, trees)(f, d) for r in rivals])
+    """Measure: the worst of source - rival + margin over its three rivals, each the mean over forest sizes."""
+    return lambda f, d: worst([over(source, r, margin, trees)(f, d) for r in HEADLINE[1:] if r != source])
 
 
 def near_own_maximum(f, d):
     """One tree - (the largest forest - margin), both trained on GAN data."""
-    sizes = f[(f.dataset == d) & (f.experiment == "compression") & (f.source == "gan")].get("trees", pd.Series(dtype=float))
-    if not sizes.max() > 1:  # no larger forest to compare with
-        return None
-    return interval(by_seed(f, d, "gan", trees=1) - by_seed(f, d, "gan", trees=sizes.max()) + MARGIN)
-
-
-def near_teacher(f, d):
-    return interval(by_seed(f, d, "gan", trees=1) - by_seed(f, d, "none", "teacher") + MARGIN)
-
-
-def scarcely_helps(f, d):
-    """student only - supervised gan + margin: above 0 where GAN rows harm or scarcely improve supervised learning."""
-    return interval(by_seed(f, d, "student_only") - by_seed(f, d, "gan", "supervised") + MARGIN)
+    largest = f[(f.dataset == d) & (f.experiment == "compression") & (f.source == "gan")].get("trees", pd.Series()).max()
+    return interval(by_seed(f, d, "gan", trees=1) - by_seed(f, d, "gan", trees=largest) + MARGIN) if largest > 1 else None
 
 
 def boost(source, times, trees):
@@ -118,13 +101,7 @@ def boost(source, times, trees):
 def headline_rows(f, d, metric):
     """Chapter 06's small students at the 1.2% limit, a Series over seeds."""
     here = f[(f.dataset == d) & (f.experiment == "headline") & (f.metric == metric) & (f.teacher == main_teacher(f, d))]
-    here = here[here.limit == MARGIN] if "limit" in here else here
-    return here.groupby("seed").value.mean()
-
-
-def cheaper(metric):
-    """Measure of the loss side of "25-fold at <= 1.2% loss", with the fold that must also hold."""
-    return lambda f, d: interval(MARGIN - headline_rows(f, d, "loss")) if len(headline_rows(f, d, metric)) else None
+    return (here[here.limit == MARGIN] if "limit" in here else here).groupby("seed").value.mean()
 
 
 @dataclass(frozen=True)
@@ -143,11 +120,6 @@ def table3(id, a, b, words, section="Sec. 4, Table 3"):
     return Claim(id, section, words, DATASETS, over(a, b), lambda d: paper_difference(d, a, b))
 
 
-def multi(k):
-    return k > 1
-
-
-FOLD_WORDS = "At most 1.2% loss, with {} cut at least 25-fold (25 to 336-fold; version 1: 25 to 500-fold)"
 CLAIMS = [
     table3("gan_over_train", "gan", "train", "One tree: GAN data beat training data"),
     table3("gan_over_student_only", "gan", "student_only", "One tree: GAN data beat no compression"),
@@ -157,33 +129,28 @@ CLAIMS = [
     Claim("gan_boost_ten_times", "Sec. 4", "One tree: GAN data gain at least 10 times what training data gain",
           ("higgs_30k", "higgs_100k"), boost("gan", 10, 1), lambda d: "10 times (Table 3: 12.5)"),
     Claim("one_tree_near_teacher", "Sec. 4", "One GAN-MC tree nearly matches the teacher (within 0.012)", ("evergreen",),
-          near_teacher, lambda d: paper_difference(d, "gan", "teacher")),
+          over("gan", "none", MARGIN, 1, "teacher"), lambda d: paper_difference(d, "gan", "teacher")),
     Claim("one_tree_near_maximal", "Sec. 4, Fig. 3", "One GAN-MC tree is within 0.012 of the largest GAN-MC forest",
           ("magic", "evergreen"), near_own_maximum, lambda d: "figure"),
     Claim("gan_best_or_nearly", "Sec. 4, Fig. 3", "GAN data are best or within 0.012 of it (mean over forest sizes)",
           tuple(d for d in DATASETS if d != "higgs_1k"), best_of_four("gan", MARGIN), lambda d: "figure" * (d != "breast_cancer")),
     Claim("train_gan_best_multi_tree", "Sec. 4, Fig. 3a", "Training + GAN is the best of four (mean over forests of 2 or more trees)",
-          ("higgs_1k",), best_of_four("train+gan", trees=multi), lambda d: "figure"),
+          ("higgs_1k",), best_of_four("train+gan", trees=lambda k: k > 1), lambda d: "figure"),
     Claim("train_gan_boost_twice", "Sec. 4, Fig. 3a", "Training + GAN gains at least twice what training data gain (2 or more trees)",
-          ("higgs_1k",), boost("train+gan", 2, multi), lambda d: "2-4 times"),
+          ("higgs_1k",), boost("train+gan", 2, lambda k: k > 1), lambda d: "2-4 times"),
     Claim("compression_over_supervised", "Sec. 4, Fig. 3e", "GAN data help compression more than supervised learning (mean over sizes)",
           DATASETS, over("gan", "gan", trees=None, b_experiment="supervised"), lambda d: "figure" * (d == "magic")),
     Claim("supervised_gan_no_help", "Sec. 4, Fig. 3e", "Without a teacher GAN data harm or scarcely help (at most 0.012; mean over sizes)",
-          DATASETS, scarcely_helps, lambda d: "figure" * (d == "magic")),
-    Claim("headline_speed", "Sec. 1, contribution 3; Fig. 3f", FOLD_WORDS.format("time"), DATASETS, cheaper("speedup"),
-          lambda d: {"evergreen": "336-fold", "breast_cancer": ""}.get(d, "25- to 336-fold"), "speedup"),
-    Claim("headline_storage", "Sec. 1, contribution 3; Sec. 4", FOLD_WORDS.format("storage"), DATASETS, cheaper("fewer_bytes"),
-          lambda d: {"evergreen": "336-fold", "breast_cancer": ""}.get(d, "25- to 336-fold"), "fewer_bytes"),
+          DATASETS, over("student_only", "gan", MARGIN, None, "supervised"), lambda d: "figure" * (d == "magic")),
+] + [
+    Claim(f"headline_{what}", "Sec. 1, contribution 3; Fig. 3f",
+          f"At most 1.2% loss at a 25-fold or greater cut of {what} (25 to 336-fold; version 1: 25 to 500-fold)", DATASETS,
+          lambda f, d: interval(MARGIN - headline_rows(f, d, "loss")),
+          lambda d: {"evergreen": "336-fold", "breast_cancer": ""}.get(d, "25- to 336-fold"), metric)
+    for what, metric in (("time", "speedup"), ("storage", "fewer_bytes"))
 ]
 
-
-@dataclass(frozen=True)
-class Judged:
-    claim: Claim
-    dataset: str
-    interval: scores.Interval
-    verdict: str
-    fold: float | None
+Judged = namedtuple("Judged", "claim dataset interval verdict fold")  # one claim on one dataset
 
 
 def judge(found):
@@ -191,15 +158,12 @@ def judge(found):
     judged, frame = [], records.frame(*found) if found else pd.DataFrame()
     for claim, d in [(c, d) for c in CLAIMS for d in c.datasets if len(frame)]:
         measured = claim.measure(frame, d)
-        if measured is None:
+        folds = headline_rows(frame, d, claim.fold)
+        if measured is None or (claim.fold and not len(folds)):
             continue
-        verdict, fold = scores.verdict(measured), None
-        if claim.fold:
-            folds = headline_rows(frame, d, claim.fold)
-            fold = float(folds.mean())
-            if fold < FOLD:  # cheap enough is the other half of the claim: falling short cannot confirm it
-                short = interval(folds - FOLD).high < 0
-                verdict = "refuted" if short or verdict == "refuted" else "not seen"
+        verdict, fold = scores.verdict(measured), float(folds.mean()) if claim.fold else None
+        if claim.fold and fold < FOLD:  # the other half of the claim: falling short cannot confirm it
+            verdict = "refuted" if "refuted" in (verdict, scores.verdict(interval(folds - FOLD))) else "not seen"
         judged.append(Judged(claim, d, measured, verdict, fold))
     if not judged:
         raise GanmcError("no record holds a score of Sec. 4; run notebooks/06_random_forests.ipynb first")
@@ -216,8 +180,7 @@ def scoreboard(found):
 
 def rows(found):
     """The verdicts as rows of a record: metric = claim id, value = mean of the interval."""
-    def finite(x):
-        return float(x) if np.isfinite(x) else None
+    finite = lambda x: x if np.isfinite(x) else None  # JSON has no nan
     return [Row(experiment="claim", dataset=j.dataset, teacher="none", student="none", source="none", seed=None, split="test",
                 metric=j.claim.id, value=j.interval.mean, setting={"verdict": j.verdict, "low": finite(j.interval.low),
                 "high": finite(j.interval.high), "n": j.interval.n, "fold": j.fold}) for j in judge(found)]
@@ -225,18 +188,13 @@ def rows(found):
 
 def headline_scores(frame, dataset):
     """{source: Series over seeds} of one-tree students and of the teacher, for those that were run."""
-    every = {s: by_seed(frame, dataset, "none", "teacher") if s == "teacher" else by_seed(frame, dataset, s, trees=1)
-             for s in HEADLINE}
+    every = {s: by_seed(frame, dataset, *(("none", "teacher") if s == "teacher" else (s, "compression", 1))) for s in HEADLINE}
     return {s: v for s, v in every.items() if len(v)}
 
 
 def headline_table(found):
     """Markdown like Table 3: one row per dataset, ours as mean ± se, the paper's value in brackets."""
-    frame, lines = records.frame(*found), []
-    for d in [d for d in DATASETS if d in set(frame.dataset)]:
-        line = {"Dataset": d}
-        for source, values in headline_scores(frame, d).items():
-            published = paper_score(d, source)
-            line[plots.label(source)] = spell(values) + (f" ({published:.3f})" if published is not None else "")
-        lines.append(line)
+    frame = records.frame(*found)
+    lines = [{"Dataset": d} | {plots.label(s): spell(v) + (f" ({paper_score(d, s):.3f})" if paper_score(d, s) else "")
+                               for s, v in headline_scores(frame, d).items()} for d in DATASETS if d in set(frame.dataset)]
     return pd.DataFrame(lines).fillna("").to_markdown(index=False, disable_numparse=True)

@@ -29,7 +29,7 @@ HIGGS_SHA256 = "ce57640afc550c338be4d7a911146be62e4d48fe61cd702fc175cd500ef54d41
 EVERGREEN_SHA256 = "f33e9adcf01255ea0f3efa98625f3ab5838b58975d39ad172192de1518f94997"   # evergreen_1464.csv
 MAGIC_COLUMNS = "fLength fWidth fSize fConc fConc1 fAsym fM3Long fM3Trans fAlpha fDist".split()
 HIGGS_COLUMNS = ("lepton_pT lepton_eta lepton_phi missing_energy_magnitude missing_energy_phi "
-                 + " ".join(f"jet_{j}_{part}" for j in range(1, 5) for part in ("pt", "eta", "phi", "b-tag"))
+                 + " ".join(f"jet_{j}_{part}" for j in range(1, 5) for part in ("pt", "eta", "phi", "btag"))
                  + " m_jj m_jjj m_lv m_jlv m_bb m_wbb m_wwbb").split()
 HIGGS_ROWS = 200_000    # the paper's number, half of each class
 HIGGS_SEED = 0          # of the keys that choose them
@@ -91,7 +91,7 @@ def fetch(url, path, sha256=""):
                 while block := answer.read(1 << 20):
                     progress.update(file.write(block))
                     digest.update(block)
-            came = file.tell()
+            came = file.tell()      # not progress.n, which stays 0 under TQDM_DISABLE
             file.flush()
             os.fsync(file.fileno())
         if not came or (promised and came != promised):
@@ -113,12 +113,10 @@ def content(path, sha256="", cure=ELSEWHERE):
         found = path.read_bytes()
     except OSError as failed:
         raise error(path, f"cannot be read ({failed.strerror})", cure) from None
-    if not found:
-        raise error(path, "the file is empty", "delete it and bring the whole file")
     digest = hashlib.sha256(found).hexdigest()
-    if sha256 and digest != sha256:
-        raise error(path, f"truncated or altered (sha256 {digest[:8]}..., expected {sha256[:8]}...)",
-                    "delete it and bring the original file")
+    if not found or (sha256 and digest != sha256):
+        problem = f"truncated or altered (sha256 {digest[:8]}..., expected {sha256[:8]}...)" if found else "the file is empty"
+        raise error(path, problem, "delete it and bring the original file")
     return found, digest
 
 
@@ -134,8 +132,8 @@ def check_finite(x, columns, where):
     """Raises GanmcError naming the columns of x (n, d) that hold NaN or infinite values, with their counts."""
     bad = (~np.isfinite(x)).sum(axis=0)
     if bad.any():
-        raise error(where, "NaN or infinite values in " + some(f"{columns[j]} ({bad[j]})" for j in np.flatnonzero(bad)),
-                    "fill them in or remove those rows")
+        named = some(f"{columns[j]} ({bad[j]})" for j in np.flatnonzero(bad))
+        raise error(where, f"NaN or infinite values in {named}", "fill them in or remove those rows")
 
 
 def checked(name, frame, labels, where, metric, checksum, note):
@@ -148,8 +146,7 @@ def checked(name, frame, labels, where, metric, checksum, note):
     with np.errstate(over="ignore"):    # what float32 cannot hold becomes infinite and is reported as such
         x = frame.to_numpy(np.float32)
     check_finite(x, list(frame), where)
-    constant = frame.columns[x.min(axis=0) == x.max(axis=0)]
-    if len(constant):
+    if len(constant := frame.columns[x.min(axis=0) == x.max(axis=0)]):
         raise error(where, f"constant columns: {some(constant)}", "remove them, they tell nothing of the class")
     if labels.isna().any():
         raise error(where, f"{labels.isna().sum()} rows have no value in column {labels.name}", "label or remove those rows")
@@ -220,7 +217,7 @@ def read_higgs(folder):
     path = next((p for p in [*whole, folder / "higgs" / "higgs_46k.npz"] if p.exists()), None)
     if path is None:
         path = whole[0]
-        fetch(HIGGS_URL, path)
+        fetch(HIGGS_URL, path)          # no sha256 known: its length and gzip's own check stand in
     if path.suffix == ".npz":
         found, checksum = content(path, HIGGS_SHA256)
         with np.load(io.BytesIO(found), allow_pickle=False) as saved:
@@ -311,7 +308,8 @@ def split(table, n_train, n_validation, n_test, n_fresh=0, seed=0, preparation="
     rows = dict(zip(counts, np.split(order, ends)))     # what is left over falls off the end
     for part in ("test", "validation", "train"):
         if counts[part] and len(np.unique(y[rows[part]])) < 2:
-            raise error(table.name, f"the {part} part ({counts[part]} rows, seed {seed}) has one class only", "ask for more rows or another seed")
+            raise error(table.name, f"the {part} part ({counts[part]} rows, seed {seed}) has one class only",
+                        "ask for more rows or another seed")
     basis = x if lost else x[rows["train"]]
     mean, deviation = basis.mean(axis=0, dtype=np.float64), basis.std(axis=0, dtype=np.float64)
     deviation[basis.min(axis=0) == basis.max(axis=0)] = 1       # exact, where a computed 0 may be 1e-17

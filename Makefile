@@ -1,0 +1,48 @@
+# make book: run the notebooks and build the book. make test: all tests. The rest is in README.md.
+PROFILE ?= quick
+CORES   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+PYTHON  ?= python3
+BIN     := .venv/bin
+RUN     := results/$(PROFILE)
+PARTS   := notebooks records figures tables
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+ifdef DATA_DIR
+export GANMC_DATA := $(abspath $(DATA_DIR))
+endif
+
+.PHONY: book run site test bench publish clean
+
+book: run
+	@rm -rf $(RUN)/site/published && mkdir -p $(RUN)/site/published
+	@cp -r _config.yml _toc.yml book $(RUN)/site/
+	@for part in $(PARTS); do cp -r $(RUN)/$$part $(RUN)/site/published/; done
+	@jupyter-book build -q -W -n --keep-going $(RUN)/site
+	@echo "Open $(CURDIR)/$(RUN)/site/_build/html/index.html"
+
+run: .venv/.installed
+	@snakemake --cores $(CORES) --rerun-incomplete --rerun-triggers mtime --quiet rules --config profile=$(PROFILE)
+
+site: .venv/.installed
+	@jupyter-book build -q -W -n --keep-going .
+	@echo "Open $(CURDIR)/_build/html/index.html"
+
+test: .venv/.installed
+	@pytest tests
+	@GANMC_OUT=$$(mktemp -d) pytest --nbval-lax --nbval-cell-timeout=600 notebooks
+
+bench: .venv/.installed
+	@python benchmarks/bench.py
+
+publish:  # the run of PROFILE becomes what the book shows
+	@mkdir -p published
+	@for part in $(PARTS); do rm -rf published/$$part && cp -r $(RUN)/$$part published/; done
+	@python book/headline.py
+
+clean:
+	rm -rf _build results .snakemake
+
+.venv/.installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
