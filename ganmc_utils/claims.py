@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 import pandas as pd
 
 from . import plots, records, scores
@@ -32,8 +31,8 @@ def paper_numbers():
 
 def paper_score(dataset, source):
     """Table 3's score as a fraction, or None where the paper has none."""
-    wanted = f"table3/{PAPER_NAME.get(dataset, dataset)}/{source}"
-    return next((n["value"] / (100 if n["unit"] == "percent" else 1) for n in paper_numbers() if n["id"] == wanted), None)
+    found = {n["id"]: n for n in paper_numbers()}.get(f"table3/{PAPER_NAME.get(dataset, dataset)}/{source}")
+    return found and found["value"] / (100 if found["unit"] == "percent" else 1)
 
 
 def paper_difference(dataset, a, b):
@@ -150,7 +149,7 @@ CLAIMS = [
     for what, metric in (("time", "speedup"), ("storage", "fewer_bytes"))
 ]
 
-Judged = namedtuple("Judged", "claim dataset interval verdict fold")  # one claim on one dataset
+Judged = namedtuple("Judged", "claim dataset interval verdict fold source")  # one claim on one dataset
 
 
 def judge(found):
@@ -164,7 +163,9 @@ def judge(found):
         verdict, fold = scores.verdict(measured), float(folds.mean()) if claim.fold else None
         if claim.fold and fold < FOLD:  # the other half of the claim: falling short cannot confirm it
             verdict = "refuted" if "refuted" in (verdict, scores.verdict(interval(folds - FOLD))) else "not seen"
-        judged.append(Judged(claim, d, measured, verdict, fold))
+        # chapter 06 lets validation pick the source of its small students: name it, for it need not be the GAN
+        source = frame[(frame.dataset == d) & (frame.experiment == "headline")].source.unique() if claim.fold else []
+        judged.append(Judged(claim, d, measured, verdict, fold, ", ".join(plots.label(s) for s in sorted(source))))
     if not judged:
         raise GanmcError("no record holds a score of Sec. 4; run notebooks/06_random_forests.ipynb first")
     return judged
@@ -175,21 +176,20 @@ def scoreboard(found):
     return pd.DataFrame([{
         "claim": j.claim.words, "section": j.claim.section, "dataset": j.dataset, "paper": j.claim.paper(j.dataset),
         "ours": f"{spell_interval(j.interval) if j.interval.n > 1 else f'{j.interval.mean:+.3f}'}, n = {j.interval.n}"
-                + (f"; {j.fold:,.0f}-fold" if j.fold is not None else ""), "verdict": j.verdict} for j in judge(found)])
+                + (f"; {j.fold:,.0f}-fold ({j.source})" if j.fold is not None else ""), "verdict": j.verdict} for j in judge(found)])
 
 
 def rows(found):
     """The verdicts as rows of a record: metric = claim id, value = mean of the interval."""
-    finite = lambda x: x if np.isfinite(x) else None  # JSON has no nan
     return [Row(experiment="claim", dataset=j.dataset, teacher="none", student="none", source="none", seed=None, split="test",
-                metric=j.claim.id, value=j.interval.mean, setting={"verdict": j.verdict, "low": finite(j.interval.low),
-                "high": finite(j.interval.high), "n": j.interval.n, "fold": j.fold}) for j in judge(found)]
+                metric=j.claim.id, value=j.interval.mean, setting={"verdict": j.verdict, "low": j.interval.low if j.interval.n > 1 else None,
+                "high": j.interval.high if j.interval.n > 1 else None, "n": j.interval.n, "fold": j.fold}) for j in judge(found)]
 
 
 def headline_scores(frame, dataset):
     """{source: Series over seeds} of one-tree students and of the teacher, for those that were run."""
-    every = {s: by_seed(frame, dataset, *(("none", "teacher") if s == "teacher" else (s, "compression", 1))) for s in HEADLINE}
-    return {s: v for s, v in every.items() if len(v)}
+    where = {s: (s, "compression", 1) for s in HEADLINE} | {"teacher": ("none", "teacher")}
+    return {s: v for s in HEADLINE if len(v := by_seed(frame, dataset, *where[s]))}
 
 
 def headline_table(found):
