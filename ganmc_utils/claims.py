@@ -2,42 +2,22 @@
 
 A claim is a difference d that the paper says is above 0. With d_s of seed s and n seeds, the interval is
 mean(d) ± t(0.975, n - 1) sd(d) / sqrt(n): confirmed if it lies above 0, refuted if below, else not seen."""
-import json
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import pandas as pd
 
 from . import plots, records, scores
 from .errors import GanmcError
-from .paths import ROOT
+from .paper import paper_difference, paper_score
 from .records import Row
 from .tables import spell, spell_interval
 
 DATASETS = ("magic", "higgs_1k", "higgs_30k", "higgs_100k", "evergreen", "breast_cancer")
-PAPER_NAME = {"higgs_30k": "higgs_100k"}  # our subset ends at 30k rows; the paper's row beside it is the 100k one
 MARGIN = 0.012                            # the paper's 1.2% cutoff; also our reading of "nearly" and "scarcely"
 FOLD = 25                                 # the smallest reduction the paper reports
 HEADLINE = ("teacher", "student_only", "train", "gan", "train+gan")
-
-
-@cache
-def paper_numbers():
-    """Every published number as a dict; "text" is the place in the paper, word for word."""
-    return json.loads((ROOT / "book" / "paper_numbers.json").read_text())
-
-
-def paper_score(dataset, source):
-    """Table 3's score as a fraction, or None where the paper has none."""
-    found = {n["id"]: n for n in paper_numbers()}.get(f"table3/{PAPER_NAME.get(dataset, dataset)}/{source}")
-    return found and found["value"] / (100 if found["unit"] == "percent" else 1)
-
-
-def paper_difference(dataset, a, b):
-    """Table 3's a - b, spelt with its sign; "" where the paper has no such dataset."""
-    return f"{paper_score(dataset, a) - paper_score(dataset, b):+.3f}" if paper_score(dataset, a) else ""
 
 
 def main_teacher(frame, dataset):
@@ -98,8 +78,8 @@ def boost(source, times, trees):
 
 
 def headline_rows(f, d, metric):
-    """Chapter 06's small students at the 1.2% limit, a Series over seeds."""
-    here = f[(f.dataset == d) & (f.experiment == "headline") & (f.metric == metric) & (f.teacher == main_teacher(f, d))]
+    """Chapter 06's small GAN-MC students at the 1.2% limit, a Series over seeds."""
+    here = f[(f.dataset == d) & (f.experiment == "headline_gan") & (f.metric == metric) & (f.teacher == main_teacher(f, d))]
     return (here[here.limit == MARGIN] if "limit" in here else here).groupby("seed").value.mean()
 
 
@@ -149,7 +129,7 @@ CLAIMS = [
     for what, metric in (("time", "speedup"), ("storage", "fewer_bytes"))
 ]
 
-Judged = namedtuple("Judged", "claim dataset interval verdict fold source")  # one claim on one dataset
+Judged = namedtuple("Judged", "claim dataset interval verdict fold")  # one claim on one dataset
 
 
 def judge(found):
@@ -163,9 +143,7 @@ def judge(found):
         verdict, fold = scores.verdict(measured), float(folds.mean()) if claim.fold else None
         if claim.fold and fold < FOLD:  # the other half of the claim: falling short cannot confirm it
             verdict = "refuted" if "refuted" in (verdict, scores.verdict(interval(folds - FOLD))) else "not seen"
-        # chapter 06 lets validation pick the source of its small students: name it, for it need not be the GAN
-        source = frame[(frame.dataset == d) & (frame.experiment == "headline")].source.unique() if claim.fold else []
-        judged.append(Judged(claim, d, measured, verdict, fold, ", ".join(plots.label(s) for s in sorted(source))))
+        judged.append(Judged(claim, d, measured, verdict, fold))
     if not judged:
         raise GanmcError("no record holds a score of Sec. 4; run notebooks/06_random_forests.ipynb first")
     return judged
@@ -176,7 +154,7 @@ def scoreboard(found):
     return pd.DataFrame([{
         "claim": j.claim.words, "section": j.claim.section, "dataset": j.dataset, "paper": j.claim.paper(j.dataset),
         "ours": f"{spell_interval(j.interval) if j.interval.n > 1 else f'{j.interval.mean:+.3f}'}, n = {j.interval.n}"
-                + (f"; {j.fold:,.0f}-fold ({j.source})" if j.fold is not None else ""), "verdict": j.verdict} for j in judge(found)])
+                + (f"; {j.fold:,.0f}-fold" if j.fold is not None else ""), "verdict": j.verdict} for j in judge(found)])
 
 
 def rows(found):

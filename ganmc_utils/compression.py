@@ -1,11 +1,14 @@
 """The random-forest experiment of Sec. 4 on one dataset: teacher, sources, students, rows of a record."""
 import numpy as np
 
-from . import forests, paths, scores
+from . import forests, scores
 from .acgan import AcGan, Settings
 from .datasets import read, split
 from .records import Row, cached_rows
 from .sources import Gan, Jitter, Munge, MungeAuthors, Rows, Smote
+
+RANKING_ROWS = 20_000      # rows that rank the candidates of a source; the compression set is drawn anew
+LOSS_LIMITS = 0.005, 0.012  # what the smallest student may lose against its teacher; 0.012 is the paper's
 
 
 def splits(plan, data_dir):
@@ -16,20 +19,20 @@ def splits(plan, data_dir):
 
 
 def train_gans(plan, datasets, out):
-    """The AC-GANs of all seeds of a plan, one batched loop per class weight: {class weight: AcGan}."""
+    """The AC-GANs of all seeds of a plan, one batched loop per objective: a list as long as plan.gans."""
     x, y = np.stack([d.x_train for d in datasets]), np.stack([d.y_train for d in datasets])
-    gans = {}
-    for weight in plan.gan_class_weights:
-        settings = Settings(epochs=plan.gan_epochs, snapshots=snapshots(plan.gan_epochs), members=plan.gan_members,
-                            class_weight=weight, batch=min(100, plan.n_train))
-        checkpoint = out / "checkpoints" / f"acgan-{plan.name}-{weight}.safetensors"
-        gans[weight] = AcGan(x, y, settings, plan.seeds).train(checkpoint)
+    gans = []
+    for g in plan.gans:
+        settings = Settings(epochs=plan.gan_epochs, snapshots=snapshots(plan.gan_epochs), members=g.members,
+                            class_weight=g.class_weight, batch=min(100, plan.n_train))
+        checkpoint = out / "checkpoints" / f"acgan-{plan.name}-{g.class_weight}.safetensors"
+        gans.append(AcGan(x, y, settings, plan.seeds).train(checkpoint))
     return gans
 
 
-def snapshots(epochs, n=5):
-    """The epochs whose generators are kept: n of them, evenly over the second half of the training."""
-    return tuple(sorted({int(e) for e in np.linspace(epochs / 2, epochs, n).round()}))
+def snapshots(epochs, n=12):
+    """The epochs whose generators are kept: n of them, evenly over the last three quarters of the training."""
+    return tuple(sorted({int(e) for e in np.linspace(epochs / 4, epochs, n).round() if e >= 1}))
 
 
 class Run:
@@ -38,138 +41,167 @@ class Run:
     def __init__(self, plan, p, seed_index, dataset, gans, max_features):
         self.main = max_features == plan.max_features[0]  # other teachers: single trees only
         self.plan, self.p, self.data, self.gans, self.seed_index = plan, p, dataset, gans, seed_index
-        self.seed, self.rows, self.n_fake = plan.seeds[seed_index], [], p.fake_per_real * plan.n_train
+        self.seed, self.n_fake = plan.seeds[seed_index], p.fake_per_real * plan.n_train
+        self.rows, self.chosen, self.ranked = [], {}, {}
         self.name = f"forest_{max_features}"
         self.teacher = forests.fit_teacher(dataset.x_train, dataset.y_train, p.teacher_trees,
                                            None if max_features == "none" else max_features, self.seed)
         self.p_train = forests.label(self.teacher, dataset.x_train)
+        self.teacher_score = {s: self.score(s, forests.label(self.teacher, getattr(dataset, f"x_{s}")))
+                              for s in ("validation", "test")}
 
-    def add(self, experiment, split, value, source="none", setting=None, metric=None, teacher=None, student="forest"):
+    def everything(self):
+        """All rows of this run; with the main teacher also costs, supervised learning and the small students."""
+        for part, value in self.teacher_score.items():
+            self.add("teacher", part, value, student="none")
+        x, y, sets = self.data.x_train, self.data.y_train.astype(float), {}
+        self.add_curve("compression", "student_only", x, y)
+        for source in self.plan.sources:
+            sets[source] = self.compression_set(source, sets)
+            self.add_curve("compression", source, *sets[source][:2])
+            if self.main and source in ("gan", "train+gan"):
+                self.add_curve("supervised", source, sets[source][0], sets[source][2].astype(float), teacher="none")
+        if "gan" in self.plan.sources:
+            self.papers_gan()
+        if self.main:
+            self.teacher_cost = forests.cost(self.teacher, self.data.x_test, self.p.throughput_rows)
+            for metric, value in self.teacher_cost.items():
+                self.add("cost", "none", value, metric=metric, student="none")
+            if self.plan.leaf_caps:
+                self.small_students()
+        return self.rows
+
+    def add(self, experiment, part, value, source="none", setting=None, metric=None, teacher=None, student="forest"):
         self.rows.append(Row(experiment=experiment, dataset=self.plan.name, teacher=teacher or self.name,
-                             student=student, source=source, setting=setting or {}, seed=self.seed, split=split,
+                             student=student, source=source, setting=setting or {}, seed=self.seed, split=part,
                              metric=metric or self.data.metric, value=float(value)))
 
-    def score(self, split, prediction):
-        return scores.score(self.data.metric, getattr(self.data, f"y_{split}"), prediction)
+    def score(self, part, prediction):
+        return scores.score(self.data.metric, getattr(self.data, f"y_{part}"), prediction)
 
-    def rng(self, source):
+    def rng(self, stream):
         """A stream of its own for each source, so that leaving one out changes no other."""
-        return np.random.default_rng([self.seed, *source.encode()])
+        return np.random.default_rng([self.seed, *stream.encode()])
 
     def candidates(self, source):
         """The settings of a source between which the validation part decides: [(setting, source), ...]."""
         x, y = self.data.x_train, self.data.y_train
         if source == "gan":
-            every = range(self.plan.gan_members)
-            return [({"class_weight": w, "members": len(m), "snapshots": len(e)}, Gan(g, self.seed_index, e, tuple(m)))
-                    for w, g in self.gans.items() for e in (g.settings.snapshots[-1:], g.settings.snapshots)
-                    for m in ([0], every)]
+            return [candidate for gan in self.gans for candidate in self.single_gans(gan) + self.pools(gan)]
         if source == "jitter":
             return [({"scale": s}, Jitter(x, y, s)) for s in self.p.jitter_scales]
-        return [({}, {"smote": Smote, "munge": Munge, "munge_authors": MungeAuthors, "fresh": lambda x, y: Rows(
-            self.data.x_fresh)}[source](x, y))]
+        return [({}, {"smote": Smote, "munge": Munge, "munge_authors": MungeAuthors,
+                      "fresh": lambda x, y: Rows(self.data.x_fresh)}[source](x, y))]
+
+    def single_gans(self, gan):
+        """One generator at each snapshot: what the paper uses, its epoch chosen on validation."""
+        weight = gan.settings.class_weight
+        return [({"class_weight": weight, "members": 1, "epoch": e}, Gan(gan, self.seed_index, (e,), (0,)))
+                for e in gan.settings.snapshots]
+
+    def pools(self, gan):
+        """All members of a seed, over all snapshots or the later half of them."""
+        weight, members, epochs = gan.settings.class_weight, gan.settings.members, gan.settings.snapshots
+        return [({"class_weight": weight, "members": members, "first_epoch": e[0]},
+                 Gan(gan, self.seed_index, e, tuple(range(members)))) for e in (epochs, epochs[len(epochs) // 2:])]
 
     def choose(self, source):
         """The candidate whose labelled sample trains the best single tree, by validation score."""
-        found = self.candidates(source)
-        if len(found) == 1:
-            return found[0]
-        n = min(self.n_fake, 20_000)  # enough to rank candidates; the final set is drawn anew
-        best = []
-        for setting, candidate in found:
-            x, _ = candidate.sample(n, self.rng(source + "/choice"))
+        if source not in self.chosen:
+            self.chosen[source] = self.best(source, self.candidates(source))
+        return self.chosen[source]
+
+    def best(self, source, found):
+        return found[0] if len(found) == 1 else max(found, key=lambda candidate: self.rank(source, *candidate))
+
+    def rank(self, source, setting, candidate):
+        """Validation score of a single tree from a candidate, computed and recorded once."""
+        key = source, *setting.items()
+        if key not in self.ranked:
+            x, _ = candidate.sample(min(self.n_fake, RANKING_ROWS), self.rng(source + "/choice"))
             student = forests.fit_student(x, forests.label(self.teacher, x), seed=self.seed)
-            best.append(self.score("validation", student.predict(self.data.x_validation)))
-            self.add("choice", "validation", best[-1], source, setting)
-        return found[int(np.argmax(best))]
+            self.ranked[key] = self.score("validation", student.predict(self.data.x_validation))
+            self.add("choice", "validation", self.ranked[key], source, setting)
+        return self.ranked[key]
+
+    def compression_set(self, source, sets):
+        """(x, p, intended class or None) of a source: rows, the teacher's answers, the classes meant."""
+        d = self.data
+        if source == "train":
+            return d.x_train, self.p_train, d.y_train
+        if source == "train+gan":
+            return tuple(np.concatenate(pair) for pair in zip((d.x_train, self.p_train, d.y_train), sets["gan"]))
+        setting, chosen = self.choose(source)
+        n = min(self.n_fake, len(d.x_fresh)) if source == "fresh" else self.n_fake
+        x, intended = chosen.sample(n, self.rng(source))
+        self.add("queries", "none", n, source, setting, "rows")
+        return x, forests.label(self.teacher, x), intended
 
     def add_curve(self, experiment, source, x, target, teacher=None):
-        """Fit one forest of max_trees and score each of its prefixes."""
+        """Fit one forest of max_trees and score each of its prefixes; the cost of its first tree."""
         student = forests.fit_student(x, target, self.plan.max_trees if self.main else 1, seed=self.seed)
-        for split in ("validation", "test"):
-            for k, prediction in enumerate(forests.curve(student, getattr(self.data, f"x_{split}")), 1):
-                self.add(experiment, split, self.score(split, prediction), source, {"trees": k}, teacher=teacher)
-        self.add("cost", "none", forests.count_nodes(student, 1), source, {"trees": 1}, "nodes")
+        for part in ("validation", "test"):
+            for k, prediction in enumerate(forests.curve(student, getattr(self.data, f"x_{part}")), 1):
+                self.add(experiment, part, self.score(part, prediction), source, {"trees": k}, teacher=teacher)
+        if self.main and experiment == "compression":
+            for metric, value in forests.cost(forests.first_trees(student, 1), self.data.x_test, self.p.throughput_rows).items():
+                self.add("cost", "none", value, source, {"trees": 1}, metric)
 
-    def compression_set(self, source):
-        """(x, p, intended class or None) of a source, the train part joined for `train+gan`."""
-        if source == "train":
-            return self.data.x_train, self.p_train, self.data.y_train
-        setting, chosen = self.choose("gan" if source == "train+gan" else source)
-        n = min(self.n_fake, len(self.data.x_fresh)) if source == "fresh" else self.n_fake
-        x, intended = chosen.sample(n, self.rng(source))
-        p = forests.label(self.teacher, x)
-        self.add("queries", "none", n, source, setting, "rows")
-        return x, p, intended
-
-    def everything(self):
-        """All rows of this run; with the main teacher also supervised learning and the small students."""
-        d = self.data
-        for split in ("validation", "test"):
-            self.add("teacher", split, self.score(split, forests.label(self.teacher, getattr(d, f"x_{split}"))), student="none")
-        self.add("cost", "none", forests.count_nodes(self.teacher), metric="nodes", student="none")
-        self.add_curve("compression", "student_only", d.x_train, d.y_train.astype(float))
-        sets, seen = {}, [s for s in self.plan.sources if s != "train+gan"]
-        for source in seen:
-            sets[source] = self.compression_set(source)
-            self.add_curve("compression", source, *sets[source][:2])
-        if "train+gan" in self.plan.sources:
-            x, p, intended = sets["gan"]
-            joined = np.concatenate([d.x_train, x]), np.concatenate([self.p_train, p])
-            self.add_curve("compression", "train+gan", *joined)
-            if self.main:
-                self.add_curve("supervised", "gan", x, intended.astype(float), teacher="none")
-                self.add_curve("supervised", "train+gan", joined[0], np.concatenate([d.y_train, intended]).astype(float), teacher="none")
-        if self.main and self.plan.leaf_caps:
-            self.small_students()
-        return self.rows
+    def papers_gan(self):
+        """One tree from the paper's own generator: a single AC-GAN with Eq. 2a, its epoch chosen on validation."""
+        faithful = [g for g in self.gans if g.settings.class_weight == 1.0]
+        if faithful:
+            setting, single = self.best("gan", self.single_gans(faithful[0]))
+            x, _ = single.sample(self.n_fake, self.rng("gan/single"))
+            student = forests.fit_student(x, forests.label(self.teacher, x), seed=self.seed)
+            self.add("single_gan", "test", self.score("test", student.predict(self.data.x_test)), "gan", setting | {"trees": 1})
 
     def small_students(self):
-        """Honest compression: leaf-capped students of the source that is best on validation."""
-        trees1 = {r.source: r.value for r in self.rows if r.experiment == "compression" and r.split == "validation"
-                  and r.setting["trees"] == 1 and r.source not in ("student_only", "train", "train+gan", "fresh")}
-        source = max(trees1, key=trees1.get)
-        _, chosen = self.choose(source)
-        x, _ = chosen.sample(self.plan.headline_budget * self.plan.n_train, self.rng(source + "/small"))
-        x = np.concatenate([self.data.x_train, x])
-        target, kept = forests.label(self.teacher, x), []
-        truth = {s: self.score(s, forests.label(self.teacher, getattr(self.data, f"x_{s}"))) for s in ("validation", "test")}
-        for trees in (1, 2, 5):
-            for cap in self.plan.leaf_caps:
-                student = forests.fit_student(x, target, trees, cap, self.seed)
-                loss = {s: truth[s] - self.score(s, student.predict(getattr(self.data, f"x_{s}"))) for s in truth}
-                setting = {"trees": trees, "leaf_cap": cap}
-                nodes = forests.count_nodes(student)
-                for s in loss:
-                    self.add("capped", s, loss[s], source, setting, "loss")
-                self.add("capped", "none", nodes, source, setting, "nodes")
-                kept.append((nodes, loss, setting, student))
-        self.headline(source, kept)
+        """Honest compression: leaf-capped students of the source that validation likes best, and of the GAN."""
+        value = {r.source: r.value for r in self.rows if r.experiment == "compression" and r.split == "validation"
+                 and r.setting["trees"] == 1 and r.source in self.chosen and r.source != "fresh"}
+        students = {}
+        for experiment, source in (("headline", max(value, key=value.get)), ("headline_gan", "gan")):
+            if source in value:
+                students[source] = students.get(source) or self.capped(source)
+                self.smallest(experiment, source, students[source])
 
-    def headline(self, source, kept):
-        """The smallest student whose validation loss is within 0.5 and within 1.2 points of its teacher."""
-        slow = {b: forests.throughput(self.teacher, self.data.x_test, b) for b in (self.p.throughput_rows, 1)}
-        disk = forests.bytes_on_disk(self.teacher)
-        for limit in (0.005, 0.012):
-            within = [k for k in kept if k[1]["validation"] <= limit]
-            nodes, loss, setting, student = min(within or kept, key=lambda k: k[0] if within else k[1]["validation"])
-            setting = {"limit": limit} | setting
-            self.add("headline", "test", loss["test"], source, setting, "loss")
-            self.add("headline", "none", forests.count_nodes(self.teacher) / nodes, source, setting, "fewer_nodes")
-            self.add("headline", "none", disk / forests.bytes_on_disk(student), source, setting, "fewer_bytes")
-            for batch, teacher in slow.items():
-                fast = forests.throughput(student, self.data.x_test, batch).rows_per_second
-                tag = "speedup" if batch > 1 else "speedup_batch_1"
-                self.add("headline", "none", fast / teacher.rows_per_second, source, setting, tag)
-                self.add("throughput", "none", fast, source, setting | {"batch": batch}, "rows_per_second")
-        for batch, teacher in slow.items():
-            self.add("throughput", "none", teacher.rows_per_second, setting={"batch": batch}, metric="rows_per_second", student="none")
+    def capped(self, source):
+        """[(nodes, loss on validation, loss on test, setting, student)] of all small students of a source."""
+        _, chosen = self.choose(source)
+        x, _ = chosen.sample(self.plan.small_budget * self.plan.n_train, self.rng(source + "/small"))
+        x, found = np.concatenate([self.data.x_train, x]), []
+        target = forests.label(self.teacher, x)
+        for cap in self.plan.leaf_caps:
+            largest = forests.fit_student(x, target, self.plan.small_trees, cap, self.seed)
+            for k in range(1, self.plan.small_trees + 1):
+                student, setting = forests.first_trees(largest, k), {"trees": k, "leaf_cap": cap}
+                loss = [self.teacher_score[part] - self.score(part, student.predict(getattr(self.data, f"x_{part}")))
+                        for part in ("validation", "test")]
+                found.append((forests.count_nodes(student), *loss, setting, student))
+                self.add("capped", "none", found[-1][0], source, setting, "nodes")
+                self.add("capped", "test", loss[1], source, setting, "loss")
+        return found
+
+    def smallest(self, experiment, source, students):
+        """The smallest student whose validation loss is within each limit (else the best), and its costs."""
+        for limit in LOSS_LIMITS:
+            within = [s for s in students if s[1] <= limit]
+            _, _, loss, setting, student = min(within, key=lambda s: s[0]) if within else min(students, key=lambda s: s[1])
+            setting, cost = {"limit": limit} | setting, forests.cost(student, self.data.x_test, self.p.throughput_rows)
+            self.add(experiment, "test", loss, source, setting, "loss")
+            for metric, value in cost.items():
+                self.add(experiment, "none", value, source, setting, metric)
+            for metric, name in (("nodes", "fewer_nodes"), ("bytes", "fewer_bytes")):
+                self.add(experiment, "none", self.teacher_cost[metric] / cost[metric], source, setting, name)
+            for metric, name in (("rows_per_second", "speedup"), ("rows_per_second_batch_1", "speedup_batch_1")):
+                self.add(experiment, "none", cost[metric] / self.teacher_cost[metric], source, setting, name)
 
 
 def run_plan(plan, p, out, progress):
     """All rows of one dataset, each (seed, teacher) stored as it is done so that a killed run goes on."""
     data = splits(plan, p.data_dir)
-    gans = train_gans(plan, data, out) if {"gan", "train+gan"} & set(plan.sources) else {}
+    gans = train_gans(plan, data, out) if "gan" in plan.sources else []
     rows = []
     for i, dataset in enumerate(data):
         for max_features in plan.max_features:

@@ -7,11 +7,8 @@ import hashlib
 import io
 import os
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from urllib.request import urlopen
 
 import numpy as np
 import pandas as pd
@@ -20,7 +17,7 @@ from sklearn.datasets import load_breast_cancer
 from tqdm.auto import tqdm
 
 from . import paths
-from .errors import GanmcError
+from .download import ELSEWHERE, content, error, fetch
 
 UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
 MAGIC_URL, HIGGS_URL = f"{UCI}/magic/magic04.data", f"{UCI}/00280/HIGGS.csv.gz"
@@ -34,8 +31,6 @@ HIGGS_COLUMNS = ("lepton_pT lepton_eta lepton_phi missing_energy_magnitude missi
 HIGGS_ROWS = 200_000    # the paper's number, half of each class
 HIGGS_SEED = 0          # of the keys that choose them
 CHUNK = 200_000         # rows of HIGGS.csv in memory at a time (about 50 MB)
-TIMEOUT = 20            # seconds without a byte before a download is given up
-ELSEWHERE = "set data_dir or GANMC_DATA to the folder that has it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,57 +62,10 @@ class Dataset:
     note: str
 
 
-def error(where, problem, cure):
-    """A GanmcError of one line whatever the parts hold (library messages and column names bring line ends)."""
-    return GanmcError(" ".join(f"{where}: {problem}; {cure}".split()))
-
-
 def some(names):
     """At most five names, for a line that stays readable."""
     names = list(map(str, names))
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def fetch(url, path, sha256=""):
-    """Download url to path, whole or not at all, in blocks; check the length and, when known, the sha256.
-    Raises GanmcError when the network, the server or the disk fails."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    digest = hashlib.sha256()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with urlopen(url, timeout=TIMEOUT) as answer, open(part, "wb") as file:
-            promised = int(answer.headers.get("Content-Length") or 0)
-            with tqdm(total=promised or None, unit="B", unit_scale=True, desc=path.name) as progress:
-                while block := answer.read(1 << 20):
-                    progress.update(file.write(block))
-                    digest.update(block)
-            came = file.tell()      # not progress.n, which stays 0 under TQDM_DISABLE
-            file.flush()
-            os.fsync(file.fileno())
-        if not came or (promised and came != promised):
-            raise OSError(f"{came} of {promised or 'an unknown number of'} bytes came")
-        if sha256 and digest.hexdigest() != sha256:
-            raise OSError("the bytes that came have another sha256 than the known one")
-        os.replace(part, path)
-    except (OSError, HTTPException, ValueError) as failed:
-        raise error(path, f"not there, and the download from {url} failed ({failed or type(failed).__name__})",
-                    f"try again with a network, put the file there by hand, or {ELSEWHERE}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
-def content(path, sha256="", cure=ELSEWHERE):
-    """The bytes of a small file and their sha256. Raises GanmcError: missing, empty, unreadable, altered."""
-    try:
-        found = path.read_bytes()
-    except OSError as failed:
-        raise error(path, f"cannot be read ({failed.strerror})", cure) from None
-    digest = hashlib.sha256(found).hexdigest()
-    if not found or (sha256 and digest != sha256):
-        problem = f"truncated or altered (sha256 {digest[:8]}..., expected {sha256[:8]}...)" if found else "the file is empty"
-        raise error(path, problem, "delete it and bring the original file")
-    return found, digest
 
 
 def parse(found, path, **how):
@@ -298,19 +246,20 @@ def split(table, n_train, n_validation, n_test, n_fresh=0, seed=0, preparation="
     counts = {"test": n_test, "validation": n_validation, "train": n_train, "fresh": n_fresh}
     if min(counts.values()) < 0 or n_train == 0:
         raise error(table.name, f"impossible row counts {counts}", "ask for at least one train row and no negative count")
+    x, y, note = table.x, table.y, table.note
     lost = int(preparation == "authors")
-    x, y, note = table.x[lost:], table.y[lost:], table.note
-    if sum(counts.values()) > len(x):
-        raise error(table.name, f"{sum(counts.values())} rows asked for (" + ", ".join(f"{k} {n}" for k, n in counts.items())
-                    + f") but there are {len(x)}", "ask for fewer")
     order = np.random.default_rng(seed).permutation(len(x))
+    order = order[order >= lost]                        # the same deal with and without the first row
+    if sum(counts.values()) > len(order):
+        raise error(table.name, f"{sum(counts.values())} rows asked for (" + ", ".join(f"{k} {n}" for k, n in counts.items())
+                    + f") but there are {len(order)}", "ask for fewer")
     ends = np.cumsum(list(counts.values()))
     rows = dict(zip(counts, np.split(order, ends)))     # what is left over falls off the end
     for part in ("test", "validation", "train"):
         if counts[part] and len(np.unique(y[rows[part]])) < 2:
             raise error(table.name, f"the {part} part ({counts[part]} rows, seed {seed}) has one class only",
                         "ask for more rows or another seed")
-    basis = x if lost else x[rows["train"]]
+    basis = x[lost:] if lost else x[rows["train"]]
     mean, deviation = basis.mean(axis=0, dtype=np.float64), basis.std(axis=0, dtype=np.float64)
     deviation[basis.min(axis=0) == basis.max(axis=0)] = 1       # exact, where a computed 0 may be 1e-17
     scaled = {f"x_{part}": ((x[r] - mean) / deviation).astype(np.float32) for part, r in rows.items()}

@@ -1,6 +1,6 @@
 """Random-forest teachers and students (Sec. 2.2): fitting, labelling, scoring by size, and honest cost."""
+import copy
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import skops.io
@@ -36,9 +36,16 @@ def curve(student, x):
     return np.cumsum(each, 0) / np.arange(1, len(each) + 1)[:, None]
 
 
-def count_nodes(forest, n_trees=None):
-    """Nodes, inner and leaves, of the first n_trees trees (all of them by default)."""
-    return int(sum(tree.tree_.node_count for tree in forest.estimators_[:n_trees]))
+def first_trees(student, k):
+    """The forest of the student's first k trees (the trees are shared, not copied)."""
+    shorter = copy.copy(student)
+    shorter.estimators_, shorter.n_estimators = student.estimators_[:k], k
+    return shorter
+
+
+def count_nodes(forest):
+    """Nodes of all trees, inner ones and leaves."""
+    return int(sum(tree.tree_.node_count for tree in forest.estimators_))
 
 
 def bytes_on_disk(forest):
@@ -46,15 +53,10 @@ def bytes_on_disk(forest):
     return len(skops.io.dumps(forest))
 
 
-@dataclass(frozen=True)
-class Throughput:
-    """Rows per second, the median of several runs, on one core after a warm-up."""
-    batch: int
-    rows_per_second: float
-
-
 def throughput(forest, x, batch, repeats=5):
-    """Time a forest on batch rows (x repeated as needed) on one core: Fig. 3f."""
+    """Rows per second on one core for batches of `batch` rows (x repeated as needed): Fig. 3f.
+
+    Median of `repeats` runs after one that warms up."""
     rows = np.resize(np.asarray(x, np.float32), (batch, x.shape[1]))
     predict = getattr(forest, "predict_proba", forest.predict)
     jobs, forest.n_jobs = forest.n_jobs, 1
@@ -68,4 +70,10 @@ def throughput(forest, x, batch, repeats=5):
                 seconds.append(time.perf_counter() - start)
     finally:
         forest.n_jobs = jobs
-    return Throughput(batch, batch / float(np.median(seconds)))
+    return batch / float(np.median(seconds))
+
+
+def cost(forest, x, batch):
+    """What a forest costs to keep and to ask: {nodes, bytes, rows_per_second (by batch), rows_per_second_batch_1}."""
+    return {"nodes": count_nodes(forest), "bytes": bytes_on_disk(forest),
+            "rows_per_second": throughput(forest, x, batch), "rows_per_second_batch_1": throughput(forest, x, 1)}

@@ -1,7 +1,7 @@
 """The parameters of each notebook, typed and bounded; papermill itself only warns about an unknown name."""
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import GanmcError
 
@@ -15,9 +15,19 @@ class Parameters(BaseModel):
     out_dir: str = ""
 
 
-class ForestPlan(BaseModel):
-    """What chapter 06 does with one dataset."""
+class Part(BaseModel):
+    """A group of parameters inside a notebook's own."""
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class GanPlan(Part):
+    """AC-GANs trained with one objective; class_weight 1 with one member is the paper's."""
+    class_weight: Annotated[float, Field(gt=0)]   # weight of L_class in the generator's objective
+    members: Count                                # GANs per seed, pooled
+
+
+class ForestPlan(Part):
+    """What chapter 06 does with one dataset."""
     name: str                                     # how records and pages call it
     table: str                                    # breast_cancer, magic, higgs, evergreen or csv
     path: str = ""                                # csv only: the file
@@ -30,12 +40,20 @@ class ForestPlan(BaseModel):
     max_features: Annotated[list[Literal["sqrt", "none"]], Field(min_length=1)]
     max_trees: Annotated[int, Field(ge=1, le=20)]  # the student's size axis ends here
     sources: Annotated[list[Source], Field(min_length=1)]
-    gan_epochs: Count
-    gan_members: Count
-    gan_class_weights: Annotated[list[float], Field(min_length=1)]
-    leaf_caps: list[Count] = []
-    headline_budget: Annotated[int, Field(ge=1)] = 9  # teacher queries per training row for the small students
+    gan_epochs: Count = 1
+    gans: list[GanPlan] = []                      # needed where sources has gan or train+gan
+    leaf_caps: list[Annotated[int, Field(ge=2)]] = []  # empty: no small students
+    small_trees: Count = 3                        # the small students have 1 to this many trees
+    small_budget: Count = 9                       # teacher queries per training row for the small students
     preparation: Literal["clean", "authors"] = "clean"
+
+    @model_validator(mode="after")
+    def gan_rows_need_gans(self):
+        if "train+gan" in self.sources and "gan" not in self.sources:
+            raise ValueError("train+gan needs gan among the sources")
+        if "gan" in self.sources and not self.gans:
+            raise ValueError("the source gan needs gans, for example [{class_weight: 1.0, members: 1}]")
+        return self
 
 
 class RandomForests(Parameters):

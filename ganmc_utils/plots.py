@@ -37,9 +37,29 @@ def curves(ax, frame, x="trees"):
     ax.grid(alpha=0.3)
 
 
+def pareto(ax, nodes, one_tree, teacher, capped):
+    """Loss against the teacher over nodes: single full-grown trees by source, capped students, the teacher.
+
+    nodes: cost rows; one_tree: test scores (seeds x sources); teacher: its test score by seed; capped: rows of
+    loss and nodes by source, trees and leaf_cap."""
+    size = nodes.groupby("source").value.mean()
+    ax.plot(size["none"], 0, "*", ms=13, color=colour("teacher"), label=label("teacher"), ls="none")
+    for source in [s for s in STYLE if s in one_tree and s in size]:
+        loss = teacher - one_tree[source]
+        ax.errorbar(size[source], loss.mean(), loss.sem() if len(loss) > 1 else None, fmt="o", ms=7, capsize=2,
+                    color=colour(source), label=label(source))
+    for (source, trees), here in capped.groupby(["source", "trees"]):
+        by = here.groupby(["leaf_cap", "metric"]).value.mean().unstack()
+        ax.plot(by["nodes"], by["loss"], "^-", ms=3, lw=0.8, color=colour(source))
+    for limit in (0.005, 0.012):
+        ax.axhline(limit, color="black", ls=":", lw=1)
+    ax.grid(alpha=0.3)
+
+
 def legend_below(figure, axes, ncol=3):
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncol=ncol, frameon=False)
+    """One legend for all panels: each label once, in the order of first appearance."""
+    found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels())}
+    figure.legend(found.values(), found.keys(), loc="upper center", bbox_to_anchor=(0.5, 0.0), ncol=ncol, frameon=False)
 
 
 def save(figure, out, name):

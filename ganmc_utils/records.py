@@ -15,7 +15,7 @@ from .paths import ROOT, write_atomically
 
 Source = Literal["none", "student_only", "train", "gan", "train+gan", "jitter", "smote", "munge", "munge_authors",
                  "mixup", "flips", "fresh"]
-COMPUTING = ("datasets", "forests", "acgan", "sources", "scores", "compression")  # modules that decide a row's value
+COMPUTING = ("datasets", "download", "forests", "acgan", "sources", "scores", "compression")  # modules that decide a row's value
 
 
 class Row(BaseModel):
@@ -26,7 +26,7 @@ class Row(BaseModel):
     teacher: str
     student: str
     source: Source
-    setting: dict[str, int | float | str | None]
+    setting: dict[str, int | Annotated[float, Field(allow_inf_nan=False)] | str | None]
     seed: int | None
     split: Literal["train", "validation", "test", "none"]
     metric: str
@@ -104,7 +104,7 @@ def cached_rows(out, name, key, compute):
     path = out / "checkpoints" / f"{name}-{digest}.json"
     try:
         return [Row(**row) for row in json.loads(path.read_text())]
-    except (OSError, ValueError):  # absent or broken: compute it
+    except (OSError, ValueError, TypeError):  # absent or broken: compute it
         rows = compute()
         write_atomically(path, json.dumps([row.model_dump() for row in rows]))
         return rows

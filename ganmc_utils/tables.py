@@ -4,20 +4,16 @@ import pandas as pd
 from IPython.display import Markdown
 
 from . import paths, plots, scores
+from .paper import paper_score
+
+RIVALS = ("gan", "jitter", "smote", "munge", "munge_authors")  # sources that make rows (fresh ones are collected)
 
 
 def show(frame, out, name):
     """Write a table to out/tables/<name>.md and show it."""
-    text = frame.to_markdown(index=False)
+    text = frame.to_markdown(index=False, disable_numparse=True)
     paths.write_atomically(out / "tables" / f"{name}.md", text + "\n")
     return Markdown(text)
-
-
-def one_tree(frame, plan, max_features):
-    """Test scores of single-tree students of one dataset and teacher: one column per source, one row per seed."""
-    here = frame[(frame.dataset == plan.name) & (frame.split == "test") & (frame.experiment == "compression") &
-                 (frame.teacher == f"forest_{max_features}") & (frame.trees == 1)]
-    return here.pivot(index="seed", columns="source", values="value")
 
 
 def spell(values, digits=3):
@@ -26,48 +22,124 @@ def spell(values, digits=3):
 
 
 def spell_interval(interval):
-    return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
-
-
-def table3(frame, p):
-    """One row per dataset and teacher, one column per source."""
-    rows = []
-    for plan in p.datasets:
-        for max_features in plan.max_features:
-            by = one_tree(frame, plan, max_features)
-            teacher = frame[(frame.dataset == plan.name) & (frame.experiment == "teacher") & (frame.split == "test") &
-                            (frame.teacher == f"forest_{max_features}")].value
-            row = {"Dataset": plan.name, "Features per split": max_features, "Seeds": len(by), "Teacher": spell(teacher)}
-            rows.append(row | {plots.label(s): spell(by[s].dropna()) for s in plots.STYLE if s in by})
-    return to_frame(rows)
+    return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]" if interval.n > 1 else f"{interval.mean:+.3f}"
 
 
 def to_frame(rows):
     return pd.DataFrame(rows).fillna("")
 
 
-def against(frame, p, base):
-    """Paired difference over seeds of every source from base, single trees, first teacher."""
+def teacher_of(plan, max_features=None):
+    return f"forest_{max_features or plan.max_features[0]}"
+
+
+def values(frame, plan, experiment, part="test", teacher=None, **more):
+    """The rows of one experiment on one dataset and teacher (the plan's first by default); more: column = value."""
+    here = frame[(frame.dataset == plan.name) & (frame.experiment == experiment) & (frame.split == part) &
+                 (frame.teacher == (teacher or teacher_of(plan)))]
+    for column, value in more.items():
+        here = here[here[column] == value]
+    return here
+
+
+def one_tree(frame, plan, max_features=None, part="test"):
+    """Scores of single-tree students: one column per source, one row per seed."""
+    here = values(frame, plan, "compression", part, teacher_of(plan, max_features), trees=1)
+    return here.pivot(index="seed", columns="source", values="value")
+
+
+def table3(frame, p):
+    """Table 3: one row per dataset and teacher, one column per source, the paper's value in brackets."""
     rows = []
     for plan in p.datasets:
-        by = one_tree(frame, plan, plan.max_features[0])
-        others = [s for s in plots.STYLE if s in by and s != base]
-        rows.append({"Dataset": plan.name} | {plots.label(s): spell_interval(scores.paired(by[s].to_numpy(), by[base].to_numpy()))
-                                              for s in others})
+        for max_features in plan.max_features:
+            by = one_tree(frame, plan, max_features)
+            found = {"teacher": values(frame, plan, "teacher", teacher=teacher_of(plan, max_features)).value}
+            found |= {s: by[s].dropna() for s in plots.STYLE if s in by}
+            rows.append({"Dataset": plan.name, "Features per split": max_features, "Seeds": len(by)} | {
+                plots.label(s): spell(v) + (f" ({paper_score(plan.name, s):.3f})" if paper_score(plan.name, s) else "")
+                for s, v in found.items()})
     return to_frame(rows)
 
 
-def headline(frame, p):
-    """The smallest students: loss, and how many times fewer nodes and bytes and more rows per second."""
+def against(frame, p, base):
+    """Paired difference over seeds of every source from base, single trees, first teacher."""
+    rows = []
+    for plan in [plan for plan in p.datasets if base in plan.sources]:
+        by = one_tree(frame, plan)
+        rows.append({"Dataset": plan.name} | {plots.label(s): spell_interval(scores.paired(by[s], by[base]))
+                                              for s in plots.STYLE if s in by and s != base})
+    return to_frame(rows)
+
+
+def best_source(frame, p):
+    """The source that makes the best single tree on validation, on the test part against training data and GAN."""
+    rows = []
+    for plan in p.datasets:
+        validation, test = one_tree(frame, plan, part="validation"), one_tree(frame, plan)
+        made = [s for s in RIVALS + ("train+gan",) if s in test]
+        best = validation[made].mean().idxmax() if made else "train"
+        rows.append({"Dataset": plan.name, "Best source": plots.label(best), "Test score": spell(test[best]),
+                     "Above training data": spell_interval(scores.paired(test[best], test["train"]))} |
+                    ({"Above GAN": spell_interval(scores.paired(test[best], test["gan"]))} if "gan" in test and best != "gan" else {}))
+    return to_frame(rows)
+
+
+def single_gan(frame, p):
+    """The paper's generator (one AC-GAN, Eq. 2a) beside the pool that validation chose: single trees on test."""
+    rows = []
+    for plan in p.datasets:
+        single = values(frame, plan, "single_gan").set_index("seed").value
+        if len(single):
+            chosen, train = one_tree(frame, plan)["gan"], one_tree(frame, plan)["train"]
+            rows.append({"Dataset": plan.name, "One AC-GAN": spell(single), "Pool": spell(chosen),
+                         "Pool - one": spell_interval(scores.paired(chosen, single)),
+                         "One - training data": spell_interval(scores.paired(single, train))})
+    return to_frame(rows)
+
+
+def preparation(frame, p):
+    """What the authors' preparation changes: paired differences from the clean one, the same deal of rows."""
+    rows = []
+    for plan in [plan for plan in p.datasets if plan.preparation == "authors"]:
+        clean = next(c for c in p.datasets if c.table == plan.table and c.preparation == "clean")
+        a, b = one_tree(frame, plan), one_tree(frame, clean)
+        teachers = [values(frame, c, "teacher").sort_values("seed").value.to_numpy() for c in (plan, clean)]
+        rows.append({"Dataset": clean.name, "Teacher": spell_interval(scores.paired(*teachers))} |
+                    {plots.label(s): spell_interval(scores.paired(a[s], b[s])) for s in plots.STYLE if s in a and s in b})
+    return to_frame(rows)
+
+
+def small_students(frame, p):
+    """The smallest students within a loss: how many times fewer nodes and bytes and more rows per second."""
     rows = []
     for plan in [plan for plan in p.datasets if plan.leaf_caps]:
-        for limit in (0.005, 0.012):
-            here = frame[(frame.dataset == plan.name) & (frame.experiment == "headline") & (frame.limit == limit)]
-            mean = {m: here[here.metric == m].value for m in here.metric.unique()}
-            rows.append({"Dataset": plan.name, "Loss allowed": limit, "Test loss": spell(mean["loss"]),
-                         "Source": ", ".join(sorted({plots.label(s) for s in here.source})),
-                         "Times fewer nodes": f"{np.median(mean['fewer_nodes']):,.0f}",
-                         "Times fewer bytes": f"{np.median(mean['fewer_bytes']):,.0f}",
-                         "Times faster": f"{np.median(mean['speedup']):,.0f}",
-                         "Times faster, one row": f"{np.median(mean['speedup_batch_1']):,.0f}"})
+        for experiment, name in (("headline", "best on validation: "), ("headline_gan", "")):
+            for limit in (0.005, 0.012):
+                here = frame[(frame.dataset == plan.name) & (frame.experiment == experiment) & (frame.limit == limit)]
+                found = {m: here[here.metric == m].value for m in here.metric.unique()}
+                if len(here):
+                    rows.append({"Dataset": plan.name, "Limit": limit, "Test loss": spell(found["loss"]),
+                                 "Source": name + ", ".join(sorted({plots.label(s) for s in here.source}))} |
+                                {words: f"{np.median(found[m]):,.0f}" for m, words in (
+                                    ("fewer_nodes", "Times fewer nodes"), ("fewer_bytes", "Times fewer bytes"),
+                                    ("speedup", "Times faster"), ("speedup_batch_1", "Times faster, one row"))})
+    return to_frame(rows)
+
+
+def costs(frame, p):
+    """Size and speed of the teacher, of single trees and of the small students (medians over seeds)."""
+    rows = []
+    for plan in p.datasets:
+        here = frame[(frame.dataset == plan.name) & (frame.split == "none")]
+        models = {"Teacher": here[(here.experiment == "cost") & (here.source == "none")]}
+        for s in ("student_only", "train", "gan"):
+            models[f"One tree: {plots.label(s)}"] = here[(here.experiment == "cost") & (here.source == s)]
+        for experiment, name in (("headline", "best source"), ("headline_gan", "GAN")):
+            models[f"Small student, {name}"] = here[(here.experiment == experiment) & (here.get("limit") == 0.012)]
+        for name, model in models.items():
+            if len(model):
+                m = model.groupby("metric").value.median()
+                rows.append({"Dataset": plan.name, "Model": name, "Nodes": f"{m.nodes:,.0f}", "MB": f"{m.bytes / 1e6:,.3g}",
+                             "Rows/s": f"{m.rows_per_second:,.0f}", "One row, ms": f"{1000 / m.rows_per_second_batch_1:,.2g}"})
     return to_frame(rows)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ganmc_utils import datasets, paths
+from ganmc_utils import datasets, download, paths
 from ganmc_utils.datasets import Table, read, split
 from ganmc_utils.errors import GanmcError
 
@@ -23,7 +23,7 @@ GOOD = "a,b,label\n1,2,no\n3,5,yes\n4,1,no\n"
 def no_network(monkeypatch):
     def refuse(url, timeout):
         raise URLError("no network\nin tests")
-    monkeypatch.setattr(datasets, "urlopen", refuse)
+    monkeypatch.setattr(download, "urlopen", refuse)
 
 
 def fails(call, *words):
@@ -152,7 +152,7 @@ class Answer(io.BytesIO):
 @pytest.mark.parametrize("content, promised, words", [
     (b"half", 8, "4 of 8 bytes"), (b"", 0, "0 of an unknown number"), (b"a page, not a table", 19, "another sha256")])
 def test_a_bad_download_leaves_nothing(tmp_path, monkeypatch, content, promised, words):
-    monkeypatch.setattr(datasets, "urlopen", lambda url, timeout: Answer(content, promised))
+    monkeypatch.setattr(download, "urlopen", lambda url, timeout: Answer(content, promised))
     fails(lambda: read("magic", tmp_path), "magic04.data", words, "try again")
     assert not list((tmp_path / "magic").iterdir())
 
@@ -161,7 +161,7 @@ def test_a_bad_download_leaves_nothing(tmp_path, monkeypatch, content, promised,
 def test_a_good_download_is_kept(tmp_path, monkeypatch):
     content = (DATA / "magic" / "magic04.data").read_bytes()
     asked = []
-    monkeypatch.setattr(datasets, "urlopen", lambda url, timeout: asked.append(url) or Answer(content, len(content)))
+    monkeypatch.setattr(download, "urlopen", lambda url, timeout: asked.append(url) or Answer(content, len(content)))
     assert len(read("magic", tmp_path).x) == len(read("magic", tmp_path).x) == 19020
     assert asked == [datasets.MAGIC_URL] and [p.name for p in (tmp_path / "magic").iterdir()] == ["magic04.data"]
 

@@ -30,8 +30,13 @@ def test_label_is_the_probability_of_class_one():
 
 def test_costs():
     capped = forests.fit_student(X[:300], P, n_trees=3, max_leaf_nodes=4)
-    assert forests.count_nodes(capped) <= 3 * 7
-    assert forests.count_nodes(capped, 1) <= 7
-    assert forests.bytes_on_disk(capped) < forests.bytes_on_disk(TEACHER)
-    found = forests.throughput(capped, X, batch=1000, repeats=2)
-    assert found.batch == 1000 and found.rows_per_second > 0
+    found = forests.cost(capped, X, batch=1000)
+    assert found["nodes"] <= 3 * 7 and found["bytes"] < forests.bytes_on_disk(TEACHER) and capped.n_estimators == 3
+    assert found["rows_per_second"] > found["rows_per_second_batch_1"] > 0
+
+
+def test_first_trees():
+    three = forests.fit_student(X[:300], P, n_trees=3, max_leaf_nodes=4)
+    one = forests.first_trees(three, 1)
+    assert forests.count_nodes(one) <= 7 and len(three.estimators_) == 3
+    np.testing.assert_array_equal(one.predict(X), forests.curve(three, X)[0])

@@ -38,3 +38,11 @@ def test_one_line_for_a_bad_parameter(change, words):
     with pytest.raises(GanmcError) as failed:
         parameters.check("06_random_forests", defaults("06_random_forests") | change | {"In": [], "_": 1})
     assert words in str(failed.value) and "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize("notebook", parameters.NOTEBOOKS)
+def test_what_nbval_checks_is_there_and_nothing_else_is_stored(notebook):
+    cells = json.loads((paths.ROOT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"]
+    checked = ["NBVAL_CHECK_OUTPUT" in "".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    stored = [bool(c["outputs"]) for c in cells if c["cell_type"] == "code"]
+    assert any(checked) and checked == stored

@@ -1,0 +1,24 @@
+"""The paper's published numbers (book/paper_numbers.json), looked up by what they measure."""
+import json
+from functools import cache
+
+from .paths import ROOT
+
+PAPER_NAME = {"higgs_30k": "higgs_100k"}  # our subset ends at 30k rows; the paper's row beside it is the 100k one
+
+
+@cache
+def paper_numbers():
+    """Every published number as a dict; "text" is the place in the paper, word for word."""
+    return json.loads((ROOT / "book" / "paper_numbers.json").read_text())
+
+
+def paper_score(dataset, source):
+    """Table 3's score as a fraction, or None where the paper has none."""
+    found = {n["id"]: n for n in paper_numbers()}.get(f"table3/{PAPER_NAME.get(dataset, dataset)}/{source}")
+    return found and found["value"] / (100 if found["unit"] == "percent" else 1)
+
+
+def paper_difference(dataset, a, b):
+    """Table 3's a - b, spelt with its sign; "" where the paper has no such dataset."""
+    return f"{paper_score(dataset, a) - paper_score(dataset, b):+.3f}" if paper_score(dataset, a) else ""
