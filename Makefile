@@ -19,8 +19,9 @@ book: run
 	@jupyter-book build -q -W -n --keep-going $(RUN)/site
 	@echo "Open $(CURDIR)/$(RUN)/site/_build/html/index.html"
 
+# --nolock: after a kill the next run must go on at once.
 run: .venv/.installed
-	@snakemake --cores $(CORES) --rerun-incomplete --rerun-triggers mtime --quiet rules --config profile=$(PROFILE)
+	@snakemake --cores $(CORES) --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config profile=$(PROFILE)
 
 site: .venv/.installed
 	@jupyter-book build -q -W -n --keep-going .

@@ -1,0 +1,8 @@
+"""The real data beside the project serve every test, unless GANMC_DATA names others."""
+import os
+
+from ganmc_utils.paths import ROOT
+
+BESIDE = ROOT.parent / "shared" / "data"
+if BESIDE.is_dir():
+    os.environ.setdefault("GANMC_DATA", str(BESIDE))
