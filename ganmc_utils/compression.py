@@ -7,8 +7,8 @@ from .datasets import read, split
 from .records import Row, cached_rows
 from .sources import Gan, Jitter, Munge, MungeAuthors, Rows, Smote
 
-RANKING_ROWS = 20_000      # rows that rank the candidates of a source; the compression set is drawn anew
-LOSS_LIMITS = 0.005, 0.012  # what the smallest student may lose against its teacher; 0.012 is the paper's
+RANKING_ROWS, RANKING_TREES = 10_000, 3  # what ranks the candidates of a source; the compression set is drawn anew
+LOSS_LIMITS = 0.005, 0.012                # what the smallest student may lose against its teacher; 0.012 is the paper's
 
 
 def splits(plan, data_dir):
@@ -87,23 +87,23 @@ class Run:
         """The settings of a source between which the validation part decides: [(setting, source), ...]."""
         x, y = self.data.x_train, self.data.y_train
         if source == "gan":
-            return [candidate for gan in self.gans for candidate in self.single_gans(gan) + self.pools(gan)]
+            return self.single_gans() + [pool for gan in self.gans for pool in self.pools(gan)]
         if source == "jitter":
             return [({"scale": s}, Jitter(x, y, s)) for s in self.p.jitter_scales]
         return [({}, {"smote": Smote, "munge": Munge, "munge_authors": MungeAuthors,
                       "fresh": lambda x, y: Rows(self.data.x_fresh)}[source](x, y))]
 
-    def single_gans(self, gan):
-        """One generator at each snapshot: what the paper uses, its epoch chosen on validation."""
-        weight = gan.settings.class_weight
-        return [({"class_weight": weight, "members": 1, "epoch": e}, Gan(gan, self.seed_index, (e,), (0,)))
-                for e in gan.settings.snapshots]
+    def single_gans(self):
+        """What the paper uses: one generator trained with Eq. 2a, a candidate for each snapshot."""
+        return [({"class_weight": 1.0, "members": 1, "first_epoch": e, "last_epoch": e}, Gan(gan, self.seed_index, (e,), (0,)))
+                for gan in self.gans if gan.settings.class_weight == 1.0 for e in gan.settings.snapshots]
 
     def pools(self, gan):
-        """All members of a seed, over all snapshots or the later half of them."""
-        weight, members, epochs = gan.settings.class_weight, gan.settings.members, gan.settings.snapshots
-        return [({"class_weight": weight, "members": members, "first_epoch": e[0]},
-                 Gan(gan, self.seed_index, e, tuple(range(members)))) for e in (epochs, epochs[len(epochs) // 2:])]
+        """All members of a seed, over all snapshots, their first half and their second."""
+        s, half = gan.settings, len(gan.settings.snapshots) // 2
+        return [({"class_weight": s.class_weight, "members": s.members, "first_epoch": e[0], "last_epoch": e[-1]},
+                 Gan(gan, self.seed_index, e, tuple(range(s.members))))
+                for e in (s.snapshots, s.snapshots[:half], s.snapshots[half:]) if e]
 
     def choose(self, source):
         """The candidate whose labelled sample trains the best single tree, by validation score."""
@@ -115,12 +115,12 @@ class Run:
         return found[0] if len(found) == 1 else max(found, key=lambda candidate: self.rank(source, *candidate))
 
     def rank(self, source, setting, candidate):
-        """Validation score of a single tree from a candidate, computed and recorded once."""
+        """Mean validation score of a few single trees from a candidate, computed and recorded once."""
         key = source, *setting.items()
         if key not in self.ranked:
             x, _ = candidate.sample(min(self.n_fake, RANKING_ROWS), self.rng(source + "/choice"))
-            student = forests.fit_student(x, forests.label(self.teacher, x), seed=self.seed)
-            self.ranked[key] = self.score("validation", student.predict(self.data.x_validation))
+            student = forests.fit_student(x, forests.label(self.teacher, x), RANKING_TREES, seed=self.seed)
+            self.ranked[key] = np.mean([self.score("validation", tree.predict(self.data.x_validation)) for tree in student.estimators_])
             self.add("choice", "validation", self.ranked[key], source, setting)
         return self.ranked[key]
 
@@ -149,9 +149,8 @@ class Run:
 
     def papers_gan(self):
         """One tree from the paper's own generator: a single AC-GAN with Eq. 2a, its epoch chosen on validation."""
-        faithful = [g for g in self.gans if g.settings.class_weight == 1.0]
-        if faithful:
-            setting, single = self.best("gan", self.single_gans(faithful[0]))
+        if singles := self.single_gans():
+            setting, single = self.best("gan", singles)
             x, _ = single.sample(self.n_fake, self.rng("gan/single"))
             student = forests.fit_student(x, forests.label(self.teacher, x), seed=self.seed)
             self.add("single_gan", "test", self.score("test", student.predict(self.data.x_test)), "gan", setting | {"trees": 1})
