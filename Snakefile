@@ -1,9 +1,18 @@
-# One papermill run per notebook. A chapter is added by its name in CHAPTERS.
+# One papermill run per notebook, two at a time. A chapter is added by its name and those whose results it takes up.
 import os
 
 PROFILE = config.get("profile", "quick")
 OUT = f"results/{PROFILE}"
-CHAPTERS = ["06_random_forests"]
+CHAPTERS = {
+    "00_teachers_and_gan": [],
+    "01_dnn_compression": ["00_teachers_and_gan"],
+    "02_p_fake_sweep": ["01_dnn_compression"],      # shares students with 01, and 05 with it
+    "05_supervised_learning": ["02_p_fake_sweep"],
+    "03_augmentation": ["00_teachers_and_gan"],
+    "04_gan_quality": ["00_teachers_and_gan"],
+    "06_random_forests": [],
+}
+CHAPTERS["08_scoreboard"] = list(CHAPTERS)
 CODE = sorted(glob_wildcards("ganmc_utils/{module}.py").module)
 
 
@@ -27,7 +36,7 @@ rule all:
         f"{OUT}/notebooks/08_scoreboard.ipynb",
 
 
-for chapter in CHAPTERS + ["08_scoreboard"]:
+for chapter, before in CHAPTERS.items():
 
     rule:
         name:
@@ -36,7 +45,7 @@ for chapter in CHAPTERS + ["08_scoreboard"]:
             notebook=f"notebooks/{chapter}.ipynb",
             profile=profile_file(chapter),
             code=expand("ganmc_utils/{module}.py", module=CODE),
-            records=expand(f"{OUT}/records/{{chapter}}.json", chapter=CHAPTERS) if chapter.startswith("08") else [],
+            records=expand(f"{OUT}/records/{{chapter}}.json", chapter=before),
         output:
             notebook=f"{OUT}/notebooks/{chapter}.ipynb",
             record=f"{OUT}/records/{chapter}.json",
@@ -46,6 +55,6 @@ for chapter in CHAPTERS + ["08_scoreboard"]:
             profile=" ".join(f"-f {path}" for path in profile_file(chapter)),
         log:
             f"{OUT}/logs/{chapter}.log",
-        threads: workflow.cores
+        threads: max(1, workflow.cores // 2)
         shell:
             RUN

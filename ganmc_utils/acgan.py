@@ -7,17 +7,19 @@ in a fraction of the time (one 50-unit network leaves a core idle).
 import hashlib
 import json
 import math
+import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from safetensors.torch import load, save
 from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from . import checkpoints
 from .errors import GanmcError
-from .paths import write_atomically
+
+CHUNK = 10_000  # samples made at a time
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class Generator(nn.Module):
         h = w * self.embed(F.one_hot(c, self.n_classes).to(w.dtype))
         return self.out(F.relu(self.hidden(h)))
 
+    @staticmethod
+    def one(state, r):
+        """The parameters of GAN r alone, from a state_dict of all."""
+        return {k: v[r:r + 1] for k, v in state.items()}
+
 
 class Discriminator(nn.Module):
     """D(x): features (R, B, d) -> source logit (R, B), positive for real, and class logits (R, B, K)."""
@@ -75,6 +82,11 @@ class Discriminator(nn.Module):
     def forward(self, x):
         out = self.out(F.relu(self.hidden(x)))
         return out[..., 0], out[..., 1:]
+
+
+def tabular(streams, settings, shape, n_classes):
+    """(G, D) for rows of shape (d,): the paper's networks of Sec. 4."""
+    return Generator(streams, settings, *shape, n_classes), Discriminator(streams, settings, *shape, n_classes)
 
 
 def log_p_class(logits, c):
@@ -104,27 +116,27 @@ def generator_objective(fake_source, fake_class, c_fake, class_weight=1.0, satur
 
 
 class AcGan:
-    """R = seeds x members AC-GANs on standardized tabular data, trained in one loop.
+    """R = seeds x members AC-GANs, trained in one loop.
 
-    x: float32 (seeds, n, d); y: int (seeds, n). GAN r learns from dataset r // members and draws its
+    x: float32 (seeds, n, ...), standardized rows or images; y: int (seeds, n). GAN r learns from dataset r // members and draws its
     initial weights, batches, noise and classes from its own stream, seeded by (seeds[r // members], r % members).
     """
 
-    def __init__(self, x, y, settings, seeds):
+    def __init__(self, x, y, settings, seeds, networks=tabular):
         if settings.batch > x.shape[1]:
             raise GanmcError(f"AC-GAN: batch {settings.batch} is larger than the {x.shape[1]} training rows; lower the batch")
-        self.settings, self.epoch, self.pool = settings, 0, {}
+        self.settings, self.epoch, self.seconds, self.pool = settings, 0, 0.0, {}
         self.x, self.y = torch.as_tensor(x), torch.as_tensor(y)
+        self.device = self.x.device
         streams = [(s, m) for s in seeds for m in range(settings.members)]
-        self.owner = torch.arange(len(seeds)).repeat_interleave(settings.members)
-        self.streams = [torch.Generator().manual_seed(1_000_003 * s + m) for s, m in streams]
-        self.prior = torch.stack([torch.bincount(c, minlength=2) / len(c) for c in self.y])
-        n_classes = self.prior.shape[1]
-        self.G = Generator(self.streams, settings, x.shape[2], n_classes)
-        self.D = Discriminator(self.streams, settings, x.shape[2], n_classes)
+        self.owner = torch.arange(len(seeds), device=self.device).repeat_interleave(settings.members)
+        self.streams = [torch.Generator(self.device).manual_seed(1_000_003 * s + m) for s, m in streams]
+        n_classes = int(self.y.max()) + 1
+        self.prior = torch.stack([torch.bincount(c, minlength=n_classes) / len(c) for c in self.y])
+        self.G, self.D = (net.to(self.device) for net in networks(self.streams, settings, x.shape[2:], n_classes))
         adam = dict(lr=settings.lr, betas=(settings.beta1, 0.999), fused=True)
         self.adam = {net: torch.optim.Adam(net.parameters(), **adam) for net in (self.D, self.G)}
-        content = hashlib.sha256(self.x.numpy().tobytes() + self.y.numpy().tobytes())
+        content = hashlib.sha256(self.x.cpu().numpy().tobytes() + self.y.cpu().numpy().tobytes())
         self.fingerprint = content.hexdigest() + json.dumps([asdict(settings), list(seeds)])
 
     def draw_classes(self, n):
@@ -134,11 +146,11 @@ class AcGan:
 
     def draw_noise(self, *shape):
         """N(0, 0.5^2) noise as in the authors' script: (R, *shape)."""
-        return torch.stack([torch.randn(*shape, generator=g) for g in self.streams]) * 0.5
+        return torch.stack([torch.randn(*shape, generator=g, device=self.device) for g in self.streams]) * 0.5
 
     def train_epoch(self):
         """One pass over the data: per batch one step of D, then one of G on the same fakes."""
-        s, (n, d) = self.settings, self.x.shape[1:]
+        s, n = self.settings, self.x.shape[1]
         steps, R = n // s.batch, len(self.streams)
         order = torch.stack([torch.randperm(n, generator=g) for g in self.streams])
         classes = self.draw_classes(steps * s.batch).view(R, steps, s.batch)
@@ -169,12 +181,15 @@ class AcGan:
 
     def train(self, checkpoint=None, every=25, progress=True):
         """Train to settings.epochs, keeping generators at settings.snapshots; resume from checkpoint if it fits."""
-        if checkpoint is not None and checkpoint.exists():
+        if checkpoint is not None:
             self.load(checkpoint)
         s = self.settings
+        self.G.train(), self.D.train()
         with tqdm(total=s.epochs, initial=self.epoch, desc="AC-GAN epochs", disable=not progress, mininterval=5) as bar:
             while self.epoch < s.epochs:
+                started = time.monotonic()
                 self.train_epoch()
+                self.seconds += time.monotonic() - started
                 bar.update()
                 if self.epoch in s.snapshots:
                     self.pool[self.epoch] = {k: v.detach().clone() for k, v in self.G.state_dict().items()}
@@ -183,54 +198,47 @@ class AcGan:
         return self
 
     def save(self, path):
-        tensors = {"epoch": torch.tensor(self.epoch)}
-        for name, net in (("D", self.D), ("G", self.G)):
-            tensors |= {f"{name}.{k}": v for k, v in net.state_dict().items()}
-            for i, state in self.adam[net].state_dict()["state"].items():
-                tensors |= {f"adam.{name}.{i}.{k}": v for k, v in state.items()}
-        tensors |= {f"stream.{r}": g.get_state() for r, g in enumerate(self.streams)}
-        tensors |= {f"pool.{e}.{k}": v for e, states in self.pool.items() for k, v in states.items()}
-        write_atomically(path, save(tensors, {"fingerprint": self.fingerprint}))
+        checkpoints.save(path, self.fingerprint, {
+            "G": self.G.state_dict(), "D": self.D.state_dict(),
+            "adam_G": self.adam[self.G].state_dict()["state"], "adam_D": self.adam[self.D].state_dict()["state"],
+            "streams": {r: g.get_state() for r, g in enumerate(self.streams)}, "pool": self.pool}, (self.epoch, self.seconds))
 
     def load(self, path):
         """Take up the state in path; a checkpoint of other data or settings is ignored."""
-        content = path.read_bytes()
-        header = json.loads(content[8:8 + int.from_bytes(content[:8], "little")])
-        if header["__metadata__"]["fingerprint"] != self.fingerprint:
+        if (found := checkpoints.load(path, self.fingerprint, self.device)) is None:
             return
-        tensors = load(content)
-        self.epoch = int(tensors["epoch"])
-        for name, net in (("D", self.D), ("G", self.G)):
-            net.load_state_dict({k[2:]: v for k, v in tensors.items() if k.startswith(f"{name}.")})
-            state = {}
-            for key, value in tensors.items():
-                if key.startswith(f"adam.{name}."):
-                    _, _, i, k = key.split(".")
-                    state.setdefault(int(i), {})[k] = value
-            adam = self.adam[net].state_dict()
-            self.adam[net].load_state_dict({"state": state, "param_groups": adam["param_groups"]})
+        tree, (self.epoch, self.seconds) = found
+        for name, net in (("G", self.G), ("D", self.D)):
+            net.load_state_dict(tree[name])
+            checkpoints.restore_optimizer(self.adam[net], tree[f"adam_{name}"])
         for r, g in enumerate(self.streams):
-            g.set_state(tensors[f"stream.{r}"])
-        for key, value in tensors.items():
-            if key.startswith("pool."):
-                _, epoch, k = key.split(".", 2)
-                self.pool.setdefault(int(epoch), {})[k] = value
+            g.set_state(tree["streams"][str(r)].cpu())  # a generator's state is always on the CPU
+        self.pool = {int(epoch): state for epoch, state in tree.get("pool", {}).items()}
 
-    @torch.no_grad()
+    def maker(self, seed_index, epoch, member):
+        """The generator of one seed and member as kept at an epoch: (w (1, n, noise), c (1, n)) -> (1, n, ...)."""
+        state = self.G.one(self.pool[epoch], seed_index * self.settings.members + member)
+
+        @torch.no_grad()
+        def make(w, c):
+            self.G.eval()
+            return torch.func.functional_call(self.G, state, (w, c))
+        return make
+
     def sample(self, seed_index, epochs, members, n, rng):
-        """n rows from the pooled generators of one seed: x float32 (n, d), intended class (n,).
+        """n rows from the pooled generators of one seed: x float32 (n, ...), intended class (n,).
 
         Rows are shared evenly among the given members and snapshot epochs.
         """
-        parts_x, parts_c = [], []
+        parts_x, parts_c, prior = [], [], self.prior[seed_index].double().cpu().numpy()
         shares = [(e, m) for e in epochs for m in members]
         for (e, m), k in zip(shares, np.diff(np.linspace(0, n, len(shares) + 1).astype(int))):
-            r = seed_index * self.settings.members + m
-            state = {key: v[r:r + 1] for key, v in self.pool[e].items()}
-            c = torch.as_tensor(rng.choice(self.prior.shape[1], (1, k), p=self.prior[seed_index].double().numpy() /
-                                           self.prior[seed_index].double().sum().item()))
-            w = torch.as_tensor(rng.normal(0, 0.5, (1, k, self.settings.noise)).astype(np.float32))
-            parts_x.append(torch.func.functional_call(self.G, state, (w, c))[0].numpy())
-            parts_c.append(c[0].numpy())
+            c = rng.choice(len(prior), (1, k), p=prior / prior.sum())
+            w = rng.normal(0, 0.5, (1, k, self.settings.noise)).astype(np.float32)
+            make = self.maker(seed_index, e, m)
+            for i in range(0, k, CHUNK):
+                part = torch.as_tensor(w[:, i:i + CHUNK]).to(self.device), torch.as_tensor(c[:, i:i + CHUNK]).to(self.device)
+                parts_x.append(make(*part)[0].cpu().numpy())
+            parts_c.append(c[0])
         order = rng.permutation(n)
         return np.concatenate(parts_x)[order], np.concatenate(parts_c)[order]

@@ -4,10 +4,11 @@ import numpy as np
 from . import forests, scores
 from .acgan import AcGan, Settings
 from .datasets import read, split
-from .records import Row, cached_rows
+from .records import Row, cached_rows, digest
 from .sources import Gan, Jitter, Munge, MungeAuthors, Rows, Smote
 
 RANKING_ROWS, RANKING_TREES = 10_000, 3  # what ranks the candidates of a source; the compression set is drawn anew
+MODULES = ("datasets", "download", "forests", "checkpoints", "acgan", "sources", "scores", "compression")  # decide a row's value
 LOSS_LIMITS = 0.005, 0.012                # what the smallest student may lose against its teacher; 0.012 is the paper's
 
 
@@ -206,7 +207,7 @@ def run_plan(plan, p, out, progress):
         for max_features in plan.max_features:
             key = {"plan": plan.model_dump(exclude={"seeds"}), "seed": plan.seeds[i], "teacher": max_features, "data": dataset.checksum,
                    "p": p.model_dump(exclude={"datasets", "out_dir", "data_dir"})}
-            rows += cached_rows(out, f"06-{plan.name}-{plan.seeds[i]}-{max_features}", key,
-                                lambda: Run(plan, p, i, dataset, gans, max_features).everything())
+            path = out / "checkpoints" / f"06-{plan.name}-{plan.seeds[i]}-{max_features}-{digest(key, MODULES)}.json"
+            rows += cached_rows(path, lambda: Run(plan, p, i, dataset, gans, max_features).everything())
             progress.update()
     return rows, {plan.name: data[0].checksum}

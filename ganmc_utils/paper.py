@@ -22,3 +22,8 @@ def paper_score(dataset, source):
 def paper_difference(dataset, a, b):
     """Table 3's a - b, spelt with its sign; "" where the paper has no such dataset."""
     return f"{paper_score(dataset, a) - paper_score(dataset, b):+.3f}" if paper_score(dataset, a) else ""
+
+
+def paper_accuracy(id):
+    """A published accuracy of Sec. 3 as a fraction: paper_accuracy("fig1/train")."""
+    return next(n["value"] for n in paper_numbers() if n["id"] == id) / 100

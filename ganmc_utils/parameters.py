@@ -7,6 +7,7 @@ from .errors import GanmcError
 
 Source = Literal["train", "gan", "train+gan", "jitter", "smote", "munge", "munge_authors", "fresh"]
 Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class Parameters(BaseModel):
@@ -22,7 +23,7 @@ class Part(BaseModel):
 
 class GanPlan(Part):
     """AC-GANs trained with one objective; class_weight 1 with one member is the paper's."""
-    class_weight: Annotated[float, Field(gt=0)]   # weight of L_class in the generator's objective
+    class_weight: Positive                        # weight of L_class in the generator's objective
     members: Count                                # GANs per seed, pooled
 
 
@@ -60,16 +61,90 @@ class RandomForests(Parameters):
     data_dir: str
     teacher_trees: Count
     fake_per_real: Count
-    jitter_scales: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    jitter_scales: Annotated[list[Positive], Field(min_length=1)]
     throughput_rows: Count
     datasets: Annotated[list[ForestPlan], Field(min_length=1)]
+
+
+class ImageData(Part):
+    """Which images, and how they are split; fresh ones are real images that nobody trains on."""
+    name: Literal["digits", "cifar10"]
+    image_size: Count                             # averaged down to this by a whole factor
+    n_train: Count
+    n_validation: Count
+    n_test: Count
+    n_fresh: Annotated[int, Field(ge=0)]
+    seed: int = 0                                 # of the split
+
+
+class Network(Part):
+    """A network of ganmc_utils.networks and how it is trained."""
+    network: str
+    width: Count | None = None                    # none: the paper's
+    epochs: Count                                 # passes over as many rows as the training part has
+    batch: Count
+    lr: Positive
+    optimizer: Literal["adam", "sgd"] = "adam"
+    decay: Literal["constant", "cosine"] = "constant"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    augment: Literal["none", "flips", "flips+crops"] = "none"  # of its training images; students: none or flips
+
+
+class ImageGan(Part):
+    """The image AC-GAN: width of its first layer, epochs, and the epochs whose generators are kept."""
+    width: Count
+    epochs: Count
+    snapshots: Annotated[list[Count], Field(min_length=1)]
+    batch: Count
+    lr: Positive                                  # paper: 2e-4
+    choice_epochs: Count                          # of the short students that choose a snapshot on validation
+
+
+class Deep(Parameters):
+    """What chapters 00 to 05 share: the cast."""
+    data_dir: str
+    device: Literal["auto", "cpu", "cuda"]
+    seeds: Annotated[list[int], Field(min_length=1)]  # one run of each student per seed
+    data: ImageData
+    teacher: Network
+    student: Network
+    gan: ImageGan
+
+
+Shares = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+
+
+class Pair(Part):
+    """A row of Table 1: distillation with alpha L_T + (1 - alpha) L_0; p_fakes: candidates, chosen on validation."""
+    teacher: Network
+    student: Network
+    T: Positive
+    alpha: Annotated[float, Field(gt=0, le=1)]
+    p_fakes: Shares
+
+
+class DnnCompression(Deep):
+    p_fakes: Shares
+    jitter_scale: Positive
+    pairs: list[Pair]
+
+
+class PFakeSweep(Deep):
+    p_fakes: Shares
+    jitter_scale: Positive
+
+
+class Shared(Deep):
+    p_fakes: Shares
 
 
 class Scoreboard(Parameters):
     pass
 
 
-NOTEBOOKS = {"06_random_forests": RandomForests, "08_scoreboard": Scoreboard}
+NOTEBOOKS = {"00_teachers_and_gan": Deep, "01_dnn_compression": DnnCompression, "02_p_fake_sweep": PFakeSweep,
+             "03_augmentation": Shared, "04_gan_quality": Deep, "05_supervised_learning": Shared,
+             "06_random_forests": RandomForests, "08_scoreboard": Scoreboard}
 
 
 def check(notebook, names):

@@ -17,6 +17,13 @@ def out_dir(given, profile):
     return folder
 
 
+def cache_dir():
+    """Where unpacked data are kept between runs: $XDG_CACHE_HOME/ganmc, by default ~/.cache/ganmc."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganmc"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def threads():
     """Cores this run may use: $GANMC_THREADS (the workflow divides the machine), else all of them."""
     return int(os.environ.get("GANMC_THREADS") or os.cpu_count())

@@ -1,6 +1,7 @@
 """One colour and one label per method in the whole book (Okabe and Ito's colour-blind-safe set)."""
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.animation import FuncAnimation, PillowWriter
 
 STYLE = {  # source: (label for readers, colour)
     "teacher": ("Teacher", "#000000"),
@@ -54,6 +55,53 @@ def pareto(ax, nodes, one_tree, teacher, capped):
     for limit in (0.005, 0.012):
         ax.axhline(limit, color="black", ls=":", lw=1)
     ax.grid(alpha=0.3)
+
+
+def band(ax, values, source, name=None, style="o-"):
+    """Mean over seeds (rows of values) against the columns, band = standard error."""
+    mean, se = values.mean(), values.sem().fillna(0)
+    ax.plot(mean.index, mean, style, ms=4, color=colour(source), label=name or label(source))
+    ax.fill_between(mean.index, mean - se, mean + se, color=colour(source), alpha=0.2, lw=0)
+    ax.grid(alpha=0.3)
+
+
+def level(ax, values, source, name=None):
+    """A horizontal line at the mean of one value per seed, band = standard error."""
+    ax.axhline(values.mean(), color=colour(source), ls="--", lw=1.2, label=name or label(source))
+    if len(values) > 1:
+        ax.axhspan(values.mean() - values.sem(), values.mean() + values.sem(), color=colour(source), alpha=0.12, lw=0)
+
+
+def montage(images, columns):
+    """Images (n, H, W, C) in [0, 1], row by row in one array, one pixel of white between them."""
+    n, height, width, channels = images.shape
+    lines = -(-n // columns)
+    whole = np.ones((lines * (height + 1) - 1, columns * (width + 1) - 1, channels))
+    for i, image in enumerate(images):
+        top, left = i // columns * (height + 1), i % columns * (width + 1)
+        whole[top:top + height, left:left + width] = image
+    return whole
+
+
+def show_images(ax, images, columns, title=""):
+    found = montage(images, columns)
+    ax.imshow(found.squeeze(), cmap="gray" if found.shape[2] == 1 else None, vmin=0, vmax=1, interpolation="nearest")
+    ax.set_title(title, fontsize=10)
+    ax.axis("off")
+
+
+def animate(frames, columns, out, name, titles):
+    """Write out/figures/<name>.gif: one montage per list of images, a second and a bit each."""
+    figure, ax = plt.subplots(figsize=(5, 2.6), layout="constrained")
+
+    def draw(i):
+        ax.clear()
+        show_images(ax, frames[i], columns, titles[i])
+    path = out / "figures" / f"{name}.gif"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    FuncAnimation(figure, draw, len(frames)).save(path, PillowWriter(fps=1), dpi=110)
+    plt.close(figure)
+    return path
 
 
 def legend_below(figure, axes, ncol=3):

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from importlib.metadata import version
 from typing import Annotated, Literal
 
@@ -15,7 +16,6 @@ from .paths import ROOT, write_atomically
 
 Source = Literal["none", "student_only", "train", "gan", "train+gan", "jitter", "smote", "munge", "munge_authors",
                  "mixup", "flips", "fresh"]
-COMPUTING = ("datasets", "download", "forests", "acgan", "sources", "scores", "compression")  # modules that decide a row's value
 
 
 class Row(BaseModel):
@@ -97,14 +97,37 @@ def commit():
         return "unknown"
 
 
-def cached_rows(out, name, key, compute):
-    """The rows of compute(), or those stored by an earlier run of the same key and the same computing code."""
-    code = b"".join((ROOT / "ganmc_utils" / f"{module}.py").read_bytes() for module in COMPUTING)
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode() + code).hexdigest()[:16]
-    path = out / "checkpoints" / f"{name}-{digest}.json"
+def digest(key, modules):
+    """What names a stored result: its key (anything JSON can hold) and the code of the modules that computed it."""
+    code = b"".join((ROOT / "ganmc_utils" / f"{module}.py").read_bytes() for module in modules)
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode() + code).hexdigest()[:16]
+
+
+def stored(path):
+    """What a JSON file holds, None if it is absent or broken."""
     try:
-        return [Row(**row) for row in json.loads(path.read_text())]
-    except (OSError, ValueError, TypeError):  # absent or broken: compute it
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def cached_rows(path, compute):
+    """The rows stored at path by an earlier run, else those of compute(), stored there."""
+    try:
+        return [Row(**row) for row in stored(path)]
+    except (ValueError, TypeError):  # absent or broken: compute it
         rows = compute()
         write_atomically(path, json.dumps([row.model_dump() for row in rows]))
         return rows
+
+
+def finish(notebook, p, rows, data, started, out):
+    """Save a notebook's record, say in a line what it holds, and return its rows as a DataFrame."""
+    hardware, versions, commit = describe_run()
+    record = Record(profile=p.profile, notebook=notebook, metrics=rows, parameters=p.model_dump(), seconds=time.time() - started,
+                    hardware=hardware, versions=versions, data=data, commit=commit)
+    save(record, out)
+    print(f"profile {p.profile}, {len(rows)} rows, commit {commit}, {hardware['gpu'] or str(hardware['cores']) + ' cores of ' + hardware['cpu']}")
+    if p.profile == "quick":
+        print("quick settings: the machinery at work on a small dataset that is not the paper's, not evidence")
+    return frame(record)

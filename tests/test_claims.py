@@ -5,7 +5,7 @@ import re
 import pytest
 from test_records import record, row
 
-from ganmc_utils import claims, paper, paths, scores
+from ganmc_utils import claims, paper, paths, scoreboard, scores
 from ganmc_utils.errors import GanmcError
 
 FILES = {"v1": "gan-mc_v1_submission.txt", "v2": "gan-mc_v2_revised.txt"}
@@ -86,7 +86,7 @@ def synthetic(gan=0.9, train=0.8, seeds=3, dataset="magic", teacher="forest_sqrt
 
 
 def verdicts(*found):
-    return {(j.claim.id, j.dataset): j.verdict for j in claims.judge(list(found))}
+    return {(j.claim.id, j.dataset): j.verdict for j in scoreboard.judge(list(found))}
 
 
 def test_the_verdict_follows_the_data():
@@ -113,22 +113,22 @@ def test_the_headline_needs_both_a_small_loss_and_the_fold(loss, speedup, verdic
 
 def test_scoreboard_and_headline_table():
     found = [synthetic()]
-    board = claims.scoreboard(found)
+    board = scoreboard.table(found)
     assert list(board) == ["claim", "section", "dataset", "paper", "ours", "verdict"]
     assert set(board.dataset) == {"magic"}, "a dataset that was not run has no row"
     assert board.paper[0] == "+0.023" and re.fullmatch(r"\+0\.1\d\d \[\+0\.\d{3}, \+0\.\d{3}\], n = 3", board.ours[0])
-    table = claims.headline_table(found)
+    table = scoreboard.headline_table(found)
     assert "(0.918)" in table and "(0.935)" in table and "±" in table and table.count("\n") == 2
-    assert {r.metric for r in claims.rows(found)} <= {c.id for c in claims.CLAIMS}
+    assert {r.metric for r in scoreboard.rows(found)} <= {c.id for c in scoreboard.CLAIMS}
 
 
 def test_one_seed_still_makes_rows():
-    assert claims.rows([synthetic(seeds=1)])[0].setting["low"] is None
+    assert scoreboard.rows([synthetic(seeds=1)])[0].setting["low"] is None
 
 
 def test_nothing_is_made_up():
     for nothing in ([], [record([row(experiment="p_fake")])]):
         with pytest.raises(GanmcError, match="06_random_forests"):
-            claims.scoreboard(nothing)
+            scoreboard.table(nothing)
     with pytest.raises(GanmcError, match="two records"):
-        claims.scoreboard([synthetic(), synthetic()])
+        scoreboard.table([synthetic(), synthetic()])

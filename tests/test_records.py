@@ -72,22 +72,25 @@ def test_a_failed_write_leaves_the_old_record(tmp_path, monkeypatch):
     assert path.read_bytes() == before
 
 
-def test_cached_rows_resume_and_recompute(tmp_path, monkeypatch):
+def test_cached_rows_resume_and_recompute(tmp_path):
     calls = []
 
     def compute():
         calls.append(1)
         return [row(value=0.1 + 0.2)]
-    first = records.cached_rows(tmp_path, "06-magic", {"seed": 0}, compute)
-    assert records.cached_rows(tmp_path, "06-magic", {"seed": 0}, compute) == first and len(calls) == 1
-    records.cached_rows(tmp_path, "06-magic", {"seed": 1}, compute)
-    assert len(calls) == 2, "another key is another computation"
-    for stored in (tmp_path / "checkpoints").iterdir():
-        stored.write_text('[{"experiment"')
-    assert records.cached_rows(tmp_path, "06-magic", {"seed": 0}, compute) == first and len(calls) == 3
-    monkeypatch.setattr(records, "COMPUTING", records.COMPUTING[:-1])
-    records.cached_rows(tmp_path, "06-magic", {"seed": 0}, compute)
-    assert len(calls) == 4, "other code is another computation"
+    path = tmp_path / "rows.json"
+    first = records.cached_rows(path, compute)
+    assert records.cached_rows(path, compute) == first and len(calls) == 1
+    for broken in ('[{"experiment"', '[{"experiment": 1}]', "3"):
+        path.write_text(broken)
+        assert records.cached_rows(path, compute) == first
+    assert len(calls) == 4
+
+
+def test_another_key_and_other_code_are_another_result():
+    named = records.digest({"seed": 0}, ("forests", "acgan"))
+    assert named == records.digest({"seed": 0}, ("forests", "acgan"))
+    assert len({named, records.digest({"seed": 1}, ("forests", "acgan")), records.digest({"seed": 0}, ("forests",))}) == 3
 
 
 def test_describe_run_says_what_made_the_numbers():

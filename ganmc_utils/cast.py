@@ -1,0 +1,191 @@
+"""The cast of Sec. 3: images, teachers, the AC-GAN, and students trained together on the batches they share.
+
+All of it is made once and kept under the run's checkpoints by what it was made from, so that a chapter run alone makes
+what it needs and a chapter run after another finds it."""
+import json
+from dataclasses import asdict, dataclass
+
+import torch
+from tqdm.auto import tqdm
+
+from . import image_gan, image_sources, images, networks, training
+from .acgan import AcGan, Settings
+from .errors import GanmcError
+from .mixing import Collected, Made, Mixture
+from .objectives import Distillation, logit_matching, supervised
+from .parameters import Network
+from .paths import write_atomically
+from .records import digest, stored
+
+MODULES = ("images", "networks", "objectives", "checkpoints", "acgan", "image_gan", "image_sources", "mixing", "training", "cast")
+EVALUATIONS = 10          # of a network over its training
+COLLAPSED = 0.3           # spread of the GAN's images within a class, as a share of the real ones', below which we warn
+CHANGED = {"flips": image_sources.FlipsCrops, "mixup": image_sources.Mixup, "jitter": image_sources.Jitter}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One student: who teaches it, what it minimizes, and the rows it sees.
+
+    source: train, gan, train+gan, flips, jitter, mixup or fresh; p_fake is the share of rows that are not the training
+    data's (0 for train, 1 for all but the mixture). objective: l2, kd or supervised (which has no teacher)."""
+    teacher: Network
+    student: Network
+    source: str
+    seed: int
+    p_fake: float = 1.0
+    objective: str = "l2"
+    T: float | None = None
+    alpha: float | None = None
+    gan_epoch: int | None = None
+    jitter_scale: float | None = None
+    epochs: int | None = None         # None: the student's own
+
+    @property
+    def setting(self):
+        given = {"objective": self.objective, "p_fake": self.p_fake, "gan_epoch": self.gan_epoch, "flips": int(self.student.augment != "none"),
+                 "T": self.T, "alpha": self.alpha, "jitter_scale": self.jitter_scale}
+        return {k: v for k, v in given.items() if v is not None}
+
+    @property
+    def name(self):
+        """The source as records call it: the training rows with their labels are no compression."""
+        return "student_only" if self.objective == "supervised" and self.p_fake == 0 else self.source
+
+
+def named(network):
+    """How records call a network: by its augmentation too, where it has one."""
+    return network.network + ("" if network.augment == "none" else f"+{network.augment}")
+
+
+class Cast:
+    def __init__(self, p, out):
+        self.p, self.folder = p, out / "checkpoints"
+        self.device = images.device(p.device)
+        plan = p.data.model_dump()
+        self.data = images.load(**plan, data_dir=p.data_dir, device=self.device)
+        self.about = {"data": plan, "checksum": self.data.checksum, "device": self.device.type}
+        self.teachers, self.made_gan, self.chosen = {}, None, None
+
+    def path(self, kind, key, ending):
+        return self.folder / f"{kind}-{digest(self.about | key, MODULES)}.{ending}"
+
+    def schedule(self, plan, epochs=None):
+        if plan.batch > self.p.data.n_train:
+            raise GanmcError(f"{plan.network}: batch {plan.batch} is larger than the {self.p.data.n_train} training images; lower the batch")
+        steps = (epochs or plan.epochs) * (self.p.data.n_train // plan.batch)
+        return training.Schedule(steps, plan.lr, plan.optimizer, plan.decay, plan.weight_decay, EVALUATIONS)
+
+    def network(self, plan, seed):
+        channels, size = self.data.shape
+        net = networks.make(plan.network, seed, plan.width, channels, size, self.data.n_classes)
+        return net.to(self.device, memory_format=torch.channels_last)
+
+    def teacher(self, plan):
+        """(network, history), trained on the labels of the training part."""
+        if plan not in self.teachers:
+            d, path = self.data, self.path(f"teacher-{named(plan)}", {"teacher": plan.model_dump()}, "safetensors")
+            learner = training.Learner(f"teacher {named(plan)}", self.network(plan, seed=0), supervised,
+                                       Collected(d.x_train, d.y_train, plan.batch, augment=plan.augment), seed=0)
+            parts = {s: (getattr(d, f"x_{s}"), getattr(d, f"y_{s}")) for s in ("train", "validation", "test")}
+            training.train([learner], self.schedule(plan), parts, path, path.stem, learner.name)
+            self.teachers[plan] = learner.net.eval().requires_grad_(False), learner.history
+        return self.teachers[plan]
+
+    def gan(self):
+        """The AC-GAN, trained on the training part."""
+        if self.made_gan is None:
+            g, d = self.p.gan, self.data
+            settings = Settings(epochs=g.epochs, snapshots=tuple(g.snapshots), members=1, batch=g.batch, lr=g.lr)
+            path = self.path("image-gan", {"gan": g.model_dump(exclude={"choice_epochs"})}, "safetensors")
+            self.made_gan = AcGan(d.x_train[None], d.y_train[None], settings, [0], image_gan.networks(g.width)).train(path)
+            for epoch in g.snapshots:
+                if (spread := self.spread(epoch)) < COLLAPSED:
+                    tqdm.write(f"AC-GAN after epoch {epoch}: its images of a class spread {spread:.2f} of the real ones: collapse")
+        return self.made_gan
+
+    def spread(self, epoch, n=1000):
+        """Mean standard deviation of a pixel within a class, of the GAN's images over the training images."""
+        def within(x, y):
+            return float(torch.stack([x[y == c].std(0).mean() for c in y.unique() if (y == c).sum() > 1]).mean())
+        x, c = image_sources.Generated(self.gan(), epoch).sample(n, torch.Generator(self.device).manual_seed(0))
+        return within(x, c) / within(self.data.x_train, self.data.y_train)
+
+    def pictures(self, epoch=None, per_class=2):
+        """Images for people, (per_class * K, H, W, C) in [0, 1], the classes in a row: the GAN's after an epoch, from the
+        same noise at every epoch; None: training images."""
+        classes = torch.arange(self.data.n_classes, device=self.device).repeat(per_class)
+        if epoch is None:
+            x = torch.stack([self.data.x_train[self.data.y_train == c][i // self.data.n_classes] for i, c in enumerate(classes)])
+        else:
+            x = image_sources.Generated(self.gan(), epoch).of_classes(classes, torch.Generator(self.device).manual_seed(0))
+        return (x.permute(0, 2, 3, 1).cpu().numpy() + 1) / 2
+
+    def gan_epoch(self):
+        """(epoch, {epoch: validation accuracy}): the snapshot whose images alone train the best short student."""
+        if self.chosen is None:
+            runs = [Run(self.p.teacher, self.p.student, "gan", seed=0, gan_epoch=e, epochs=self.p.gan.choice_epochs) for e in self.p.gan.snapshots]
+            score = {r.gan_epoch: h[-1]["validation"] for r, h in zip(runs, self.students(runs, "short students that choose the GAN"))}
+            self.chosen = max(score, key=score.get), score
+        return self.chosen
+
+    def students(self, runs, label):
+        """The history of each run, from its file or trained now; those with the same teacher and schedule train together."""
+        files = {r: self.path("student", {"run": self.key(r)}, "json") for r in runs}
+        missing = [r for r in files if stored(files[r]) is None]
+        groups = {}
+        for r in missing:
+            groups.setdefault((r.teacher, self.schedule(r.student, r.epochs), r.student.batch), []).append(r)
+        for (teacher, schedule, _), group in groups.items():
+            learners = self.learners(teacher, group)
+            path = self.path("students", {"runs": [self.key(r) for r in group]}, "safetensors")
+            parts = {s: (getattr(self.data, f"x_{s}"), getattr(self.data, f"y_{s}")) for s in ("validation", "test")}
+            training.train(learners, schedule, parts, path, path.stem, f"{label} ({len(group)})")
+            for r, learner in zip(group, learners):
+                write_atomically(files[r], json.dumps(learner.history))
+            path.unlink()
+        return [stored(files[r]) for r in runs]
+
+    def key(self, run):
+        """What a student's result depends on."""
+        used = {"gan": self.p.gan.model_dump(exclude={"choice_epochs", "snapshots", "epochs"})} if "gan" in run.source and run.p_fake else {}
+        return asdict(run) | {"teacher": run.teacher.model_dump(), "student": run.student.model_dump()} | used
+
+    def learners(self, plan, runs):
+        """The learners of runs that share a teacher, with one stream of each source for all."""
+        ask, real, made, found = None, {}, {}, []
+        if any(r.objective != "supervised" for r in runs):
+            teacher = self.teacher(plan)[0]
+            ask = lambda x: training.logits(teacher, x)
+        for r in runs:
+            batch, augment = r.student.batch, r.student.augment
+            own, other = (batch, augment), (r.source.removeprefix("train+"), batch, r.gan_epoch, r.jitter_scale)
+            if own not in real:
+                real[own] = self.training_rows(batch, augment, ask)
+            if r.p_fake and other not in made:
+                made[other] = self.other_rows(*other, ask)
+            found.append(training.Learner(
+                f"{named(r.student)} on {r.name}, p_fake {r.p_fake}, seed {r.seed}", self.network(r.student, r.seed),
+                self.objective(r), Mixture(real[own], made.get(other), r.p_fake), r.seed))
+        return found
+
+    def training_rows(self, batch, augment, ask):
+        x, y = self.data.x_train, self.data.y_train
+        return Collected(x, y, batch, ask and ask(x), augment, ask and augment == "flips" and ask(x.flip(3)))
+
+    def other_rows(self, source, batch, gan_epoch, jitter_scale, ask):
+        """The stream of rows that are not the training data, labelled by ask as they come."""
+        d = self.data
+        if source == "fresh":
+            return Collected(d.x_fresh, d.y_fresh, batch, ask and ask(d.x_fresh), name="fresh")
+        if source == "gan":
+            found = image_sources.Generated(self.gan(), gan_epoch)
+        else:
+            found = CHANGED[source](d.x_train, d.y_train, *([jitter_scale] if source == "jitter" else []))
+        return Made(found, batch, ask, self.device, source)
+
+    @staticmethod
+    def objective(run):
+        if run.objective == "kd":
+            return Distillation(run.T, run.alpha)
+        return {"l2": logit_matching, "supervised": supervised}[run.objective]
