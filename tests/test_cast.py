@@ -92,7 +92,7 @@ def test_an_absent_gpu_is_one_line():
 
 # the image AC-GAN
 
-def blobs(n=100):
+def blobs(n=200):
     """Two classes of noisy constant images, around -0.6 and 0.6."""
     y = torch.arange(n) % 2
     rng = torch.Generator().manual_seed(0)
@@ -100,12 +100,12 @@ def blobs(n=100):
 
 
 def test_the_image_gan_learns_both_classes_and_its_condition():
-    settings = Settings(epochs=80, snapshots=(80,), members=1, batch=20, lr=2e-3)
-    gan = AcGan(*blobs(), settings, [0], image_gan.networks(4)).train(progress=False)
-    x, c = image_sources.Generated(gan, 80).sample(300, torch.Generator().manual_seed(1))
+    settings = Settings(epochs=40, snapshots=(40,), members=1, batch=20, lr=1e-3)
+    gan = AcGan(*blobs(), settings, [0], image_gan.networks(8)).train(progress=False)
+    x, c = image_sources.Generated(gan, 40).sample(300, torch.Generator().manual_seed(1))
     means = [x[c == k].mean().item() for k in (0, 1)]
     assert means[0] == pytest.approx(-0.6, abs=0.25) and means[1] == pytest.approx(0.6, abs=0.25)
-    again, _ = image_sources.Generated(gan, 80).sample(300, torch.Generator().manual_seed(1))
+    again, _ = image_sources.Generated(gan, 40).sample(300, torch.Generator().manual_seed(1))
     assert torch.equal(x, again) and x.shape == (300, 1, 8, 8)
 
 

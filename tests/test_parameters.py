@@ -31,6 +31,13 @@ def test_profiles_fit_their_notebook(path):
     parameters.check_dict(path.stem, defaults(path.stem) | given | {"profile": path.parent.name})
 
 
+@pytest.mark.parametrize("folder", ["quick", *{path.parent.name for path in PROFILES}])
+def test_the_cast_is_the_same_in_chapters_00_to_05(folder):
+    files = {path.stem: yaml.safe_load(path.read_text()) for path in PROFILES if path.parent.name == folder}
+    casts = [defaults(n) | files.get(n, {}) for n in parameters.NOTEBOOKS if n < "06"]
+    assert len(casts) == 6 and all(c[k] == casts[0][k] for c in casts for k in ("seeds", "data", "teacher", "student", "gan"))
+
+
 @pytest.mark.parametrize("change, words", [
     ({"n_tres": 3}, "n_tres"), ({"teacher_trees": 2.5}, "teacher_trees"), ({"teacher_trees": 0}, "teacher_trees"),
     ({"profile": "Big Run"}, "profile"), ({"jitter_scales": [-1.0]}, "jitter_scales.0"), ({"datasets": []}, "datasets")])
