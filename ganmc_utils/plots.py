@@ -118,11 +118,7 @@ def save(figure, out, name):
     return path
 
 
-def grid(n, width=4.2, height=3.4):
-    """A figure with n panels, at most two side by side."""
-    columns = min(n, 2)
-    figure, axes = plt.subplots(-(-n // columns), columns, figsize=(width * columns, height * -(-n // columns)),
-                                squeeze=False, layout="constrained")
-    for ax in axes.ravel()[n:]:
-        ax.remove()
-    return figure, np.ravel(axes)[:n]
+def grid(n, width=5.6, height=3.2):
+    """A figure with n panels, one below the other: side by side they are too small on a phone."""
+    figure, axes = plt.subplots(n, 1, figsize=(width, height * n), squeeze=False, layout="constrained")
+    return figure, np.ravel(axes)

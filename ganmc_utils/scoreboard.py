@@ -33,11 +33,11 @@ def judge(found):
 
 
 def table(found):
-    """One row per claim and dataset: claim, section, dataset, paper, ours (mean [low, high], n), verdict."""
+    """One row per claim and dataset: claim (section), verdict, dataset, ours (mean [low, high], n), the paper's difference."""
     return pd.DataFrame([{
-        "claim": j.claim.words, "section": j.claim.section, "dataset": j.dataset, "paper": j.claim.paper(j.dataset),
-        "ours": f"{spell_interval(j.interval) if j.interval.n > 1 else f'{j.interval.mean:+.3f}'}, n = {j.interval.n}"
-                + (f"; {j.fold:,.0f}-fold" if j.fold is not None else ""), "verdict": j.verdict} for j in judge(found)])
+        "Claim": f"{j.claim.words} ({j.claim.section})", "Verdict": j.verdict, "Dataset": j.dataset,
+        "Ours": f"{spell_interval(j.interval)}, n = {j.interval.n}" + (f"; {j.fold:,.0f}-fold" if j.fold is not None else ""),
+        "Paper": j.claim.paper(j.dataset)} for j in judge(found)])
 
 
 def rows(found):

@@ -10,8 +10,8 @@ RIVALS = ("gan", "jitter", "smote", "munge", "munge_authors")  # sources that ma
 
 
 def show(frame, out, name):
-    """Write a table to out/tables/<name>.md and show it."""
-    text = frame.to_markdown(index=False, disable_numparse=True)
+    """Write a table to out/tables/<name>.md and show it; a table without rows says so."""
+    text = "Not part of this profile." if frame.empty else frame.to_markdown(index=False, disable_numparse=True)
     paths.write_atomically(out / "tables" / f"{name}.md", text + "\n")
     return Markdown(text)
 

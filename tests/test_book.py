@@ -35,6 +35,13 @@ def test_the_first_page_shows_picture_and_table(site):
     assert "headline.png" in page and "<table" in page and "±" in page
 
 
+def test_tables_are_tables(site):
+    for page in (site / "published" / "notebooks").glob("*.html"):
+        text = page.read_text()
+        wrong = [sign for sign in ("|:--", "Markdown object") if sign in text]
+        assert "<table" in text and not wrong, f"{page.name}: {wrong}"
+
+
 def test_readme_shows_the_published_table():
     table = (paths.ROOT / "published/tables/headline.md").read_text()
     assert f"<!-- headline -->\n{table}<!-- /headline -->" in (paths.ROOT / "README.md").read_text()

@@ -114,9 +114,9 @@ def test_the_headline_needs_both_a_small_loss_and_the_fold(loss, speedup, verdic
 def test_scoreboard_and_headline_table():
     found = [synthetic()]
     board = scoreboard.table(found)
-    assert list(board) == ["claim", "section", "dataset", "paper", "ours", "verdict"]
-    assert set(board.dataset) == {"magic"}, "a dataset that was not run has no row"
-    assert board.paper[0] == "+0.023" and re.fullmatch(r"\+0\.1\d\d \[\+0\.\d{3}, \+0\.\d{3}\], n = 3", board.ours[0])
+    assert list(board) == ["Claim", "Verdict", "Dataset", "Ours", "Paper"]
+    assert set(board.Dataset) == {"magic"}, "a dataset that was not run has no row"
+    assert board.Paper[0] == "+0.023" and re.fullmatch(r"\+0\.1\d\d \[\+0\.\d{3}, \+0\.\d{3}\], n = 3", board.Ours[0])
     table = scoreboard.headline_table(found)
     assert "(0.918)" in table and "(0.935)" in table and "±" in table and table.count("\n") == 2
     assert {r.metric for r in scoreboard.rows(found)} <= {c.id for c in scoreboard.CLAIMS}
