@@ -1,6 +1,9 @@
 """One colour and one label per method in the whole book (Okabe and Ito's colour-blind-safe set)."""
+import base64
+
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import HTML
 from matplotlib.animation import FuncAnimation, PillowWriter
 
 STYLE = {  # source: (label for readers, colour)
@@ -91,7 +94,7 @@ def show_images(ax, images, columns, title=""):
 
 
 def animate(frames, columns, out, name, titles):
-    """Write out/figures/<name>.gif: one montage per list of images, a second and a bit each."""
+    """Write out/figures/<name>.gif, one montage a second per array of images, and show it."""
     figure, ax = plt.subplots(figsize=(5, 2.6), layout="constrained")
 
     def draw(i):
@@ -101,7 +104,8 @@ def animate(frames, columns, out, name, titles):
     path.parent.mkdir(parents=True, exist_ok=True)
     FuncAnimation(figure, draw, len(frames)).save(path, PillowWriter(fps=1), dpi=110)
     plt.close(figure)
-    return path
+    content = base64.b64encode(path.read_bytes()).decode()
+    return HTML(f'<img alt="{titles[0]} to {titles[-1]}, one picture a second" src="data:image/gif;base64,{content}">')
 
 
 def legend_below(figure, axes, ncol=3):
