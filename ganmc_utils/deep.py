@@ -1,6 +1,7 @@
 """The experiments of Sec. 3, one function per chapter: which students are trained, and the rows of the record."""
 import numpy as np
 
+from . import networks
 from .cast import Cast, Run, named
 from .records import Row
 
@@ -17,13 +18,18 @@ class Chapter:
     # what the chapters run
 
     def teachers_and_gan(self):
-        """Chapter 00: the teacher's training, the GAN's snapshots and how they were ranked, and what it took."""
+        """Chapter 00: sizes, the teacher's training, the GAN's snapshots and how they were ranked, and what it took."""
         _, history = self.cast.teacher(self.p.teacher)
         self.add("teacher", "none", history[-1]["seconds"], metric="seconds")
         for h in history:
             for part in ("train", "validation", "test"):
                 self.add("teacher_curve", part, h[part], setting={"epoch": self.epoch(self.p.teacher, h)})
         self.add_teacher(self.p.teacher)
+        for name in networks.NETWORKS:
+            self.add("parameters", "none", networks.count_parameters(networks.make(name, 0)), student=name, metric="parameters")
+        for plan in (self.p.teacher, self.p.student):
+            self.add("parameters", "none", networks.count_parameters(self.cast.network(plan, 0)), student=plan.network,
+                     setting={"width": plan.width}, metric="parameters")
         gan = self.cast.gan()
         self.add("gan", "none", gan.seconds, metric="seconds")
         for epoch in gan.settings.snapshots:
@@ -40,6 +46,9 @@ class Chapter:
         runs += [self.mixture(1.0)] + [self.other(s) for s in RIVALS if s != "fresh" or p.data.n_fresh]
         best = self.best([self.mixture(s) for s in p.p_fakes], "the mixtures of Fig. 1")
         self.add_runs("l2", runs + [best], "the students of Fig. 1", curves=True)
+        other = dict(student=p.other_student)
+        self.add_runs("l2_other", [self.student_only(p.teacher, p.other_student), self.mixture(0.0, **other),
+                                   self.mixture(best(0).p_fake, **other)], "the other LeNet")
         for i, pair in enumerate(p.pairs, 1):
             self.add_teacher(pair.teacher, f"pair_{i}")
             kd = dict(objective="kd", T=pair.T, alpha=pair.alpha, teacher=pair.teacher, student=pair.student)

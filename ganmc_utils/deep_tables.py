@@ -99,6 +99,14 @@ def cast(frame):
     return to_frame(rows + [{"What": f"{r.experiment}, training time", "Value": f"{r.value:,.0f} s"} for r in seconds.itertuples()])
 
 
+def sizes(frame):
+    """Chapter 00: parameters of every network at the paper's size, and of those used here."""
+    count = frame[frame.metric == "parameters"]
+    here = count[count.width.notna()] if "width" in count else count[:0]
+    return to_frame([{"Network": r.student, "Width": "paper's", "Parameters": f"{r.value:,.0f}"} for r in count.drop(here.index).itertuples()] +
+                    [{"Network": r.student, "Width": f"{r.width:.0f} (here)", "Parameters": f"{r.value:,.0f}"} for r in here.itertuples()])
+
+
 def ranked(frame):
     """Chapter 00: the GAN's snapshots: spread within a class, and the short student's validation accuracy that chooses."""
     spread = frame[frame.experiment == "gan_spread"].set_index("gan_epoch").value

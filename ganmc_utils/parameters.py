@@ -124,6 +124,7 @@ class Pair(Part):
 
 
 class DnnCompression(Deep):
+    other_student: Network
     p_fakes: Shares
     jitter_scale: Positive
     pairs: list[Pair]
