@@ -31,6 +31,12 @@ def test_profiles_fit_their_notebook(path):
     parameters.check_dict(path.stem, defaults(path.stem) | given | {"profile": path.parent.name})
 
 
+def test_the_example_of_the_page_is_one():
+    page = (paths.ROOT / "book" / "how_to.md").read_text()
+    given = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    assert parameters.check_dict("06_random_forests", defaults("06_random_forests") | given).datasets[0].path == "mine.csv"
+
+
 @pytest.mark.parametrize("folder", ["quick", *{path.parent.name for path in PROFILES}])
 def test_the_cast_is_the_same_in_chapters_00_to_05(folder):
     files = {path.stem: yaml.safe_load(path.read_text()) for path in PROFILES if path.parent.name == folder}
