@@ -53,7 +53,7 @@ def bytes_on_disk(forest):
 
 
 def average(forest, x):
-    """The forest's answers x (n, d) -> (n, 1) or (n, 1, K) as its trees give them, without scikit-learn's checks of each
+    """The forest's answers, float32 x (n, d) -> (n, 1), of a classifier (n, K), as its trees give them, without scikit-learn's checks of each
     call, which cost a small student more than its trees do."""
     return sum(tree.tree_.predict(x) for tree in forest.estimators_) / len(forest.estimators_)
 
