@@ -103,7 +103,7 @@ def sizes(frame):
     """Chapter 00: parameters of every network at the paper's size, and of those used here."""
     count = frame[frame.metric == "parameters"]
     here = count[count.width.notna()] if "width" in count else count[:0]
-    return to_frame([{"Network": r.student, "Width": "paper's", "Parameters": f"{r.value:,.0f}"} for r in count.drop(here.index).itertuples()] +
+    return to_frame([{"Network": r.student, "Width": "full", "Parameters": f"{r.value:,.0f}"} for r in count.drop(here.index).itertuples()] +
                     [{"Network": r.student, "Width": f"{r.width:.0f} (here)", "Parameters": f"{r.value:,.0f}"} for r in here.itertuples()])
 
 
