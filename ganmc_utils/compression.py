@@ -160,14 +160,15 @@ class Run:
             self.add("cost", "none", value, metric=metric, student="none")
 
     def small_students(self):
-        """Honest compression: leaf-capped students of the source that validation likes best, and of the GAN."""
+        """Honest compression: leaf-capped students of the source that validation likes best (also single trees alone, the
+        fastest), and of the GAN."""
         value = {r.source: r.value for r in self.rows if r.experiment == "compression" and r.split == "validation"
                  and r.setting["trees"] == 1 and r.source in self.chosen and r.source != "fresh"}
-        students = {}
-        for experiment, source in (("headline", max(value, key=value.get)), ("headline_gan", "gan")):
+        students, best, most = {}, max(value, key=value.get), self.plan.small_trees
+        for experiment, source, trees in (("headline", best, most), ("headline_gan", "gan", most), ("headline_tree", best, 1)):
             if source in value:
                 students[source] = students.get(source) or self.capped(source)
-                self.smallest(experiment, source, students[source])
+                self.smallest(experiment, source, [s for s in students[source] if s[3]["trees"] <= trees])
 
     def capped(self, source):
         """[(nodes, loss on validation, loss on test, setting, student)] of all small students of a source."""

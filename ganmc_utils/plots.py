@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML
 from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.ticker import MaxNLocator
 
 STYLE = {  # source: (label for readers, colour)
     "teacher": ("Teacher", "#000000"),

@@ -114,7 +114,7 @@ def small_students(frame, p):
     """The smallest students within a loss: how many times fewer nodes and bytes and more rows per second."""
     rows = []
     for plan in [plan for plan in p.datasets if plan.leaf_caps]:
-        for experiment, name in (("headline", "best on validation: "), ("headline_gan", "")):
+        for experiment, name in (("headline", "best on validation: "), ("headline_tree", "the same, one tree: "), ("headline_gan", "")):
             for limit in (0.005, 0.012):
                 here = frame[(frame.dataset == plan.name) & (frame.experiment == experiment) & (frame.limit == limit)]
                 found = {m: here[here.metric == m].value for m in here.metric.unique()}
