@@ -39,6 +39,7 @@ def curves(ax, frame, x="trees"):
         mean, se = by.mean(), by.sem().fillna(0)
         ax.plot(mean.index, mean, "o-", ms=3, color=colour(source), label=label(source))
         ax.fill_between(mean.index, mean - se, mean + se, color=colour(source), alpha=0.2, lw=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
 
 
