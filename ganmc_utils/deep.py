@@ -43,7 +43,7 @@ class Chapter:
         p = self.p
         self.add_teacher(p.teacher)
         runs = [self.student_only(p.teacher, p.student), self.mixture(0.0)]
-        runs += [self.mixture(1.0)] + [self.other(s) for s in RIVALS if s != "fresh" or p.data.n_fresh]
+        runs += [self.mixture(1.0), *self.rivals()]
         best = self.best([self.mixture(s) for s in p.p_fakes], "the mixtures of Fig. 1")
         self.add_runs("l2", runs + [best], "the students of Fig. 1", curves=True)
         other = dict(student=p.other_student)
@@ -61,8 +61,7 @@ class Chapter:
     def p_fake_sweep(self):
         """Chapter 02: Fig. 2a, and the rivals at the same number of questions."""
         self.add_teacher(self.p.teacher)
-        rivals = [self.other(s) for s in RIVALS if s != "fresh" or self.p.data.n_fresh]
-        self.add_runs("sweep", [self.mixture(s) for s in self.p.p_fakes] + rivals, "the students of the sweep")
+        self.add_runs("sweep", [self.mixture(s) for s in self.p.p_fakes] + self.rivals(), "the students of the sweep")
         return self
 
     def augmentation(self):
@@ -105,6 +104,10 @@ class Chapter:
         if source == "jitter":
             more["jitter_scale"] = self.p.jitter_scale
         return lambda seed: Run(source=source, seed=seed, **more)
+
+    def rivals(self):
+        """The sources beside the GAN; fresh images only where the data hold some back."""
+        return [self.other(s) for s in RIVALS if s != "fresh" or self.p.data.n_fresh]
 
     @staticmethod
     def turned(network, on):
