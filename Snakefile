@@ -11,6 +11,7 @@ CHAPTERS = {
     "03_augmentation": ["00_teachers_and_gan"],
     "04_gan_quality": ["00_teachers_and_gan"],
     "06_random_forests": [],
+    "07_compression_score": ["00_teachers_and_gan", "06_random_forests"],
 }
 CHAPTERS["08_scoreboard"] = list(CHAPTERS)
 CODE = sorted(glob_wildcards("ganmc_utils/{module}.py").module)

@@ -22,6 +22,7 @@ from .mixing import Collected
 from .objectives import logit_matching
 
 VERSIONS = {"v2": 1, "v1": 5}  # epochs
+OTHERS = 1_000_000             # added to the seeds of students of D for those of D_real, which are drawn apart
 _REFERENCES = {}               # accuracies of students of D_real, by the content of everything they come from
 
 
@@ -34,33 +35,37 @@ class Score:
     reference: float      # acc(D_real)
     baseline: float
     seconds: float
-    n: int                # students of each kind
+    n: int                # students of D
     version: str
 
 
-def compression_score(samples, dataset, teacher, student=None, *, version="v2", seeds=3, batch=50, lr=1e-3, progress=False):
+def compression_score(samples, dataset, teacher, student=None, *, version="v2", seeds=3, reference_seeds=None, batch=50, lr=1e-3, progress=False):
     """Score `samples` against the real data of `dataset`; Score.
 
     samples: an array (n, C, H, W) or (n, d) scaled as dataset.x_train is (uint8 images are scaled here), a Source, an .npz
     file with one array, or a folder of images. dataset: images.Images or datasets.Dataset. teacher: for images a network or any
     x -> logits (n, K); for tables a forest. student: for images seed -> new network; for tables None (one regression tree).
+    seeds: how many students of the samples, or a list of their seeds; reference_seeds: those of the students of the real data,
+    trained once for each set of arguments (None: as many others, so that the two accuracies are independent).
     batch, lr (Adam): of the students, who take as many steps on D as on D_real, in an order drawn anew for each.
     GanmcError (one line): wrong shape, range or number of samples, an unknown version, a reference no better than the baseline."""
     if version not in VERSIONS:
         raise GanmcError(f"compression score: version {version!r}; choose v2 or v1")
-    if seeds < 1:
-        raise GanmcError(f"compression score: seeds = {seeds}; train at least one student")
+    seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    others = [OTHERS + s for s in seeds] if reference_seeds is None else list(reference_seeds)
+    if not seeds or not others:
+        raise GanmcError("compression score: no seeds; train at least one student of the samples and one of the real data")
     started = time.monotonic()
     kind = Images(dataset, teacher, student, VERSIONS[version], batch, lr, progress) if dataset.x_train.ndim == 4 else Table(dataset, teacher)
     x = in_order(kind.scaled(read(samples, kind)))
-    key = hashlib.sha256(kind.content() + repr((version, seeds, batch, lr)).encode()).hexdigest()
+    key = hashlib.sha256(kind.content() + repr((version, others, batch, lr)).encode()).hexdigest()
     if key not in _REFERENCES:
-        _REFERENCES[key] = kind.accuracies(in_order(kind.x_train), range(seeds))
-    real, found = _REFERENCES[key], kind.accuracies(x, range(seeds))
+        _REFERENCES[key] = kind.accuracies(in_order(kind.x_train), others)
+    real, found = _REFERENCES[key], kind.accuracies(x, seeds)
     labels = np.asarray(dataset.y_train)
     baseline = float(np.bincount(labels).max() / len(labels)) if version == "v2" else 1 / len(np.unique(labels))
     return Score(*ratio(found, real, baseline), float(np.mean(found)), float(np.mean(real)), baseline,
-                 time.monotonic() - started, seeds, version)
+                 time.monotonic() - started, len(seeds), version)
 
 
 def ratio(found, real, baseline):

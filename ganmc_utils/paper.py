@@ -24,6 +24,11 @@ def paper_difference(dataset, a, b):
     return f"{paper_score(dataset, a) - paper_score(dataset, b):+.3f}" if paper_score(dataset, a) else ""
 
 
+def paper_value(id):
+    """A published number as it is printed: paper_value("table4/v2/gan/compression_score")."""
+    return next(n["value"] for n in paper_numbers() if n["id"] == id)
+
+
 def paper_accuracy(id):
     """A published accuracy of Sec. 3 as a fraction: paper_accuracy("fig1/train")."""
-    return next(n["value"] for n in paper_numbers() if n["id"] == id) / 100
+    return paper_value(id) / 100

@@ -139,13 +139,36 @@ class Shared(Deep):
     p_fakes: Shares
 
 
+class Students(Part):
+    """The students that a set of samples trains (Adam): for one epoch, for five in the paper's first version."""
+    students: Count                               # of each set and draw
+    batch: Count
+    lr: Positive
+
+
+Series = Literal["real_share", "distinct", "within_class", "blur", "label_noise"]
+
+
+class CompressionScores(Deep):
+    score: Students
+    classifier: Network                           # what Inception Score, FID and KID see through
+    inception: bool                               # see through Inception-v3 instead; its weights are a download
+    inferior_epochs: Count                        # on L_class alone (paper: 10)
+    levels: dict[Series, Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2)]]
+    timing_images: Count                          # that Inception-v3 is timed on
+    teacher_trees: Count                          # these three and table: as in chapter 06
+    fake_per_real: Count
+    jitter_scales: Annotated[list[Positive], Field(min_length=1)]
+    table: ForestPlan
+
+
 class Scoreboard(Parameters):
     pass
 
 
 NOTEBOOKS = {"00_teachers_and_gan": Deep, "01_dnn_compression": DnnCompression, "02_p_fake_sweep": PFakeSweep,
              "03_augmentation": Shared, "04_gan_quality": Deep, "05_supervised_learning": Shared,
-             "06_random_forests": RandomForests, "08_scoreboard": Scoreboard}
+             "06_random_forests": RandomForests, "07_compression_score": CompressionScores, "08_scoreboard": Scoreboard}
 
 
 def check(notebook, names):

@@ -3,7 +3,7 @@ from collections import namedtuple
 
 import pandas as pd
 
-from . import deep_claims, plots, records, scores
+from . import deep_claims, plots, quality_claims, records, scores
 from .claims import CLAIMS as FOREST_CLAIMS
 from .claims import DATASETS, FOLD, HEADLINE, by_seed, headline_rows, interval
 from .errors import GanmcError
@@ -11,7 +11,7 @@ from .paper import paper_score
 from .records import Row
 from .tables import spell, spell_interval
 
-CLAIMS = deep_claims.CLAIMS + FOREST_CLAIMS
+CLAIMS = deep_claims.CLAIMS + FOREST_CLAIMS + quality_claims.CLAIMS
 Judged = namedtuple("Judged", "claim dataset interval verdict fold")  # one claim on one dataset
 
 

@@ -1,0 +1,24 @@
+"""The inferior GAN of Sec. 5.2: a trained AC-GAN goes on for some epochs on L_class alone."""
+import copy
+from dataclasses import replace
+
+import torch
+
+from .acgan import AcGan, log_p_class
+
+
+class ClassOnly(AcGan):
+    """`gan` as it stands, trained for `epochs` more in which both players maximize L_class of Eq. 2a and L_source is ignored."""
+
+    def __init__(self, gan, epochs):
+        vars(self).update(copy.deepcopy(vars(gan)))
+        last = gan.epoch + epochs
+        self.settings, self.pool = replace(gan.settings, epochs=last, snapshots=(last,)), {}
+        self.fingerprint = f"{gan.fingerprint} and {epochs} epochs on L_class"
+
+    def step(self, x, y, w, c):
+        fake = self.G(w, c)
+        _, label = self.D(torch.cat([x, fake.detach()], 1))
+        B = x.shape[1]
+        self.ascend(self.D, log_p_class(label[:, :B], y) + log_p_class(label[:, B:], c))
+        self.ascend(self.G, log_p_class(self.D(fake)[1], c))

@@ -1,0 +1,103 @@
+"""The tables and pictures of chapter 07, made from its record."""
+import numpy as np
+import pandas as pd
+from scipy.stats import kendalltau
+
+from . import plots, scores
+from .paper import paper_numbers
+from .quality_claims import METRICS, in_order, of_sets
+from .series import SERIES
+from .tables import spell, spell_interval, to_frame
+
+SETS = {"train": "Training images", "fresh": "Fresh real images", "gan": "Well-trained GAN", "inferior": "Inferior GAN"}
+SHOWN = ("compression_score", "cas", "inception_score")  # in the picture of the series, as shares of what the best level gets
+LINE = {"compression_score": ("#882255", "o-"), "cas": ("#332288", "s--"), "inception_score": ("#117733", "^:")}  # no source's colours
+
+
+def published(name, metric):
+    """The paper's value in brackets, "" where it has none."""
+    found = {n["id"]: n["value"] for n in paper_numbers()}
+    version = {"compression_score": "v2/", "compression_score_v1": "v1/"}.get(metric, "")
+    value = found.get(f"table4/{version}{name}/{metric.removesuffix('_v1')}")
+    return f" ({value:g})" if value is not None else ""
+
+
+def table4(frame):
+    """Table 4: one row per score, one column per set of samples; the paper's values in brackets where the data are its own."""
+    same = set(frame[frame.experiment == "generators"].dataset) == {"cifar10"}
+    rows = []
+    for metric, (label, up) in METRICS.items():
+        by = of_sets(frame, metric)
+        rows.append({"Score": f"{label} ({'higher' if up else 'lower'} is better)"} |
+                    {words: spell(by[s]) + published(s, metric) * same for s, words in SETS.items() if s in by} |
+                    {"Well-trained - inferior": spell_interval(scores.paired(by["gan"], by["inferior"]))})
+    return to_frame(rows)
+
+
+def by_epoch(frame, epochs, last):
+    """One row per snapshot of the GAN: every score."""
+    rows = []
+    for epoch in epochs:
+        rows.append({"GAN epochs": str(epoch)} | {label: spell(of_sets(frame, m)["gan" if epoch == last else str(epoch)])
+                                                  for m, (label, _) in METRICS.items()})
+    return to_frame(rows)
+
+
+def order_table(frame):
+    """One row per series, one column per score: Kendall's tau with the known order, mean [95% interval] over draws."""
+    names = [s for s in SERIES if s in set(frame.series.dropna())]
+    return to_frame([{"Series": SERIES[s][1]} | {label: spell_interval(scores.paired(tau := in_order(frame, s, m), 0 * tau))
+                                                 for m, (label, _) in METRICS.items() if m != "compression_score_v1"} for s in names])
+
+
+def tau_grid(frame):
+    """The means of order_table as numbers: rows series, columns scores."""
+    names = [s for s in SERIES if s in set(frame.series.dropna())]
+    return pd.DataFrame({label: [in_order(frame, s, m).mean() for s in names] for m, (label, _) in METRICS.items()
+                         if m != "compression_score_v1"}, index=[SERIES[s][1] for s in names])
+
+
+def draw_series(ax, frame, name):
+    """Three scores against the level of a series, each as a share of its value at the best level (mean over draws, band = se)."""
+    here = frame[(frame.experiment == "series") & (frame.series == name)]
+    for metric in SHOWN:
+        by = here[here.metric == metric].pivot_table(index="seed", columns="level", values="value")
+        share = by.div(by[by.columns.max() if SERIES[name][2] else by.columns.min()].mean())
+        mean, se = share.mean(), share.sem().fillna(0)
+        colour, style = LINE[metric]
+        ax.plot(mean.index, mean, style, ms=4, color=colour, label=METRICS[metric][0])
+        ax.fill_between(mean.index, mean - se, mean + se, color=colour, alpha=0.2, lw=0)
+    ax.set(xlabel=SERIES[name][1], ylabel="Share of the best")
+    ax.grid(alpha=0.3)
+
+
+def draw_grid(ax, grid):
+    """Kendall's tau as numbers on colour: one row per score, one column per series."""
+    values = grid.to_numpy().T
+    image = ax.imshow(values, vmin=-1, vmax=1, cmap="cividis", aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        ax.text(j, i, f"{value:+.2f}", ha="center", va="center", color="black" if value > 0.2 else "white", fontsize=9)
+    ax.set_yticks(range(values.shape[0]), list(grid.columns), fontsize=9)
+    ax.set_xticks(range(values.shape[1]), [words.replace(" ", "\n") for words in grid.index], fontsize=9)
+    return image
+
+
+def timing(frame):
+    """Seconds of each score for one set of samples, and how many times the Compression Score's they are."""
+    here = frame[frame.experiment == "timing"].set_index("metric")
+    base = here.value["compression_score"]
+    words = {"compression_score": f"Compression Score ({here.students['compression_score']:.0f} students, the teacher's answers included)",
+             "inception_score_classifier": "Inception Score through our classifier",
+             "inception_score": f"Inception Score through Inception-v3 (timed on {here.images['inception_score']:.0f} images, scaled up)"}
+    return to_frame([{"Score": words[m], "Seconds": f"{here.value[m]:,.3g}", "Times ours": f"{here.value[m] / base:,.2f}"} for m in words])
+
+
+def tabular(frame):
+    """One row per source: Compression Score, and the test score of the tree it makes later; then their rank agreement."""
+    here = frame[frame.experiment == "tabular"]
+    metric = next(m for m in here.metric.unique() if m != "compression_score")
+    score, later = (here[here.metric == m].pivot_table(index="seed", columns="source", values="value") for m in ("compression_score", metric))
+    order = [s for s in plots.STYLE if s in score]
+    tau = pd.Series({seed: kendalltau(score.loc[seed, order], later.loc[seed, order]).statistic for seed in score.index})
+    table = to_frame([{"Source": plots.label(s), "Compression Score": spell(score[s]), plots.SCORE[metric]: spell(later[s])} for s in order])
+    return table, scores.paired(tau, 0 * tau)
