@@ -134,10 +134,13 @@ class AcGan:
         n_classes = int(self.y.max()) + 1
         self.prior = torch.stack([torch.bincount(c, minlength=n_classes) / len(c) for c in self.y])
         self.G, self.D = (net.to(self.device) for net in networks(self.streams, settings, x.shape[2:], n_classes))
-        adam = dict(lr=settings.lr, betas=(settings.beta1, 0.999), fused=True)
-        self.adam = {net: torch.optim.Adam(net.parameters(), **adam) for net in (self.D, self.G)}
+        self.adam = self.optimizers()
         content = hashlib.sha256(self.x.cpu().numpy().tobytes() + self.y.cpu().numpy().tobytes())
         self.fingerprint = content.hexdigest() + json.dumps([asdict(settings), list(seeds)])
+
+    def optimizers(self):
+        adam = dict(lr=self.settings.lr, betas=(self.settings.beta1, 0.999), fused=True)
+        return {net: torch.optim.Adam(net.parameters(), **adam) for net in (self.D, self.G)}
 
     def draw_classes(self, n):
         """n classes per GAN from its data's class distribution: (R, n)."""
@@ -192,16 +195,21 @@ class AcGan:
                 self.seconds += time.monotonic() - started
                 bar.update()
                 if self.epoch in s.snapshots:
-                    self.pool[self.epoch] = {k: v.detach().clone() for k, v in self.G.state_dict().items()}
-                if checkpoint is not None and (self.epoch % every == 0 or self.epoch == s.epochs):
+                    self.pool[self.epoch] = checkpoints.half(self.G.state_dict())
+                stop = checkpoint is not None and self.epoch < s.epochs and checkpoints.out_of_time()
+                if checkpoint is not None and (stop or self.epoch % every == 0 or self.epoch == s.epochs):
                     self.save(checkpoint)
+                if stop:
+                    raise checkpoints.OutOfTime(f"AC-GAN: out of time after epoch {self.epoch} of {s.epochs}; the same command goes on from there")
         return self
 
     def save(self, path):
-        checkpoints.save(path, self.fingerprint, {
-            "G": self.G.state_dict(), "D": self.D.state_dict(),
-            "adam_G": self.adam[self.G].state_dict()["state"], "adam_D": self.adam[self.D].state_dict()["state"],
-            "streams": {r: g.get_state() for r, g in enumerate(self.streams)}, "pool": self.pool}, (self.epoch, self.seconds))
+        """The state; Adam's, two thirds of it, only while the training is not at its end."""
+        adam = {} if self.epoch == self.settings.epochs else {
+            "adam_G": self.adam[self.G].state_dict()["state"], "adam_D": self.adam[self.D].state_dict()["state"]}
+        checkpoints.save(path, self.fingerprint, adam | {
+            "G": self.G.state_dict(), "D": self.D.state_dict(), "pool": self.pool,
+            "streams": {r: g.get_state() for r, g in enumerate(self.streams)}}, (self.epoch, self.seconds))
 
     def load(self, path):
         """Take up the state in path; a checkpoint of other data or settings is ignored."""
@@ -210,14 +218,15 @@ class AcGan:
         tree, (self.epoch, self.seconds) = found
         for name, net in (("G", self.G), ("D", self.D)):
             net.load_state_dict(tree[name])
-            checkpoints.restore_optimizer(self.adam[net], tree[f"adam_{name}"])
+            if f"adam_{name}" in tree:
+                checkpoints.restore_optimizer(self.adam[net], tree[f"adam_{name}"])
         for r, g in enumerate(self.streams):
             g.set_state(tree["streams"][str(r)].cpu())  # a generator's state is always on the CPU
         self.pool = {int(epoch): state for epoch, state in tree.get("pool", {}).items()}
 
     def maker(self, seed_index, epoch, member):
         """The generator of one seed and member as kept at an epoch: (w (1, n, noise), c (1, n)) -> (1, n, ...)."""
-        state = self.G.one(self.pool[epoch], seed_index * self.settings.members + member)
+        state = self.G.one(checkpoints.whole(self.pool[epoch]), seed_index * self.settings.members + member)
 
         @torch.no_grad()
         def make(w, c):

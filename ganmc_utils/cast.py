@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import torch
 from tqdm.auto import tqdm
 
-from . import image_gan, image_sources, images, networks, training
+from . import checkpoints, image_gan, image_sources, images, networks, training
 from .acgan import AcGan, Settings
 from .errors import GanmcError
 from .mixing import Collected, Made, Mixture
@@ -64,7 +64,7 @@ class Cast:
         self.device = images.device(p.device)
         plan = p.data.model_dump()
         self.data = images.load(**plan, data_dir=p.data_dir, device=self.device)
-        self.about = {"data": plan, "checksum": self.data.checksum, "device": self.device.type}
+        self.about = {"data": plan, "checksum": self.data.checksum, "device": self.device.type, "compile": p.compile}
         self.teachers, self.made_gan, self.chosen = {}, None, None
 
     def path(self, kind, key, ending):
@@ -84,13 +84,29 @@ class Cast:
     def teacher(self, plan):
         """(network, history), trained on the labels of the training part."""
         if plan not in self.teachers:
-            d, path = self.data, self.path(f"teacher-{named(plan)}", {"teacher": plan.model_dump()}, "safetensors")
-            learner = training.Learner(f"teacher {named(plan)}", self.network(plan, seed=0), supervised,
-                                       Collected(d.x_train, d.y_train, plan.batch, augment=plan.augment), seed=0)
+            d = self.data
             parts = {s: (getattr(d, f"x_{s}"), getattr(d, f"y_{s}")) for s in ("train", "validation", "test")}
-            training.train([learner], self.schedule(plan), parts, path, path.stem, learner.name)
-            self.teachers[plan] = learner.net.eval().requires_grad_(False), learner.history
+            self.teachers[plan] = self.classifier("teacher", plan, d.x_train, d.y_train, 0, parts)
         return self.teachers[plan]
+
+    def classifier(self, kind, plan, x, y, seed, parts):
+        """(network, history) trained on images x and labels y, evaluated on parts. What is kept and used has its weights
+        rounded to float16, so that it is the same whether it was made now or read from its small file."""
+        path = self.path(f"{kind}-{named(plan)}", {kind: plan.model_dump()}, "safetensors")
+        net = self.network(plan, seed)
+        if (found := checkpoints.load(path, path.stem, self.device)) is None:
+            learner = training.Learner(f"{kind} {named(plan)}", net, supervised, Collected(x, y, plan.batch, augment=plan.augment), seed,
+                                       compile=self.p.compile)
+            training.train([learner], self.schedule(plan), parts, path.with_suffix(".working"), path.stem, learner.name)
+            net.load_state_dict(checkpoints.whole(checkpoints.half(net.state_dict())))
+            learner.history[-1] |= {part: training.accuracy(net, *data) for part, data in parts.items()}
+            checkpoints.save(path, path.stem, {"net": checkpoints.half(net.state_dict())}, learner.history)
+            path.with_suffix(".working").unlink()
+            history = learner.history
+        else:
+            tree, history = found
+            net.load_state_dict(checkpoints.whole(tree["net"]))
+        return net.eval().requires_grad_(False), history
 
     def gan(self):
         """The AC-GAN, trained on the training part."""
@@ -138,7 +154,7 @@ class Cast:
             groups.setdefault((r.teacher, self.schedule(r.student, r.epochs), r.student.batch), []).append(r)
         for (teacher, schedule, _), group in groups.items():
             learners = self.learners(teacher, group)
-            path = self.path("students", {"runs": [self.key(r) for r in group]}, "safetensors")
+            path = self.path("students", {"runs": [self.key(r) for r in group]}, "working")
             parts = {s: (getattr(self.data, f"x_{s}"), getattr(self.data, f"y_{s}")) for s in ("validation", "test")}
             training.train(learners, schedule, parts, path, path.stem, f"{label} ({len(group)})")
             for r, learner in zip(group, learners):
@@ -166,7 +182,7 @@ class Cast:
                 made[other] = self.other_rows(*other, ask)
             found.append(training.Learner(
                 f"{named(r.student)} on {r.name}, p_fake {r.p_fake}, seed {r.seed}", self.network(r.student, r.seed),
-                self.objective(r), Mixture(real[own], made.get(other), r.p_fake), r.seed))
+                self.objective(r), Mixture(real[own], made.get(other), r.p_fake), r.seed, compile=self.p.compile))
         return found
 
     def training_rows(self, batch, augment, ask):

@@ -1,11 +1,24 @@
 """The state of a training run in one safetensors file: written whole, read back only by the run it belongs to."""
 import json
+import os
+import time
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from .errors import GanmcError
 from .paths import write_atomically
+
+
+class OutOfTime(GanmcError):
+    """The run has used its time; what it did so far is in its checkpoint."""
+
+
+def out_of_time():
+    """True once $GANMC_DEADLINE (seconds since 1970; unset: never) has passed: training loops save and stop with OutOfTime."""
+    return time.time() > float(os.environ.get("GANMC_DEADLINE") or "inf")
 
 
 def flatten(tree, prefix=""):
@@ -43,6 +56,16 @@ def load(path, fingerprint, device="cpu"):
             here = here.setdefault(folder, {})
         here[leaf] = tensor.to(device)
     return tree, json.loads(header["note"])
+
+
+def half(state):
+    """A copy of a state_dict with its float32 numbers as float16: what is kept of a network that is done."""
+    return {k: v.detach().half() if v.dtype == torch.float32 else v.detach().clone() for k, v in state.items()}
+
+
+def whole(state):
+    """A state_dict of half() as float32 again."""
+    return {k: v.float() if v.dtype == torch.float16 else v for k, v in state.items()}
 
 
 def restore_optimizer(optimizer, state):

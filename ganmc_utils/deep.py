@@ -11,8 +11,8 @@ RIVALS = ("flips", "jitter", "mixup", "fresh")  # beside the GAN, each asked of 
 class Chapter:
     """The cast of a notebook's parameters, and the rows it collects."""
 
-    def __init__(self, p, out):
-        self.p, self.cast, self.rows = p, Cast(p, out), []
+    def __init__(self, p, out, cast=Cast):
+        self.p, self.cast, self.rows = p, cast(p, out), []
         self.checksums = {p.data.name: self.cast.data.checksum}
 
     # what the chapters run

@@ -69,13 +69,25 @@ def cnn6(width=48, in_channels=3, image_size=16, num_classes=10):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n_in, num_classes))
 
 
+class Stride(nn.Module):
+    """Every `step`-th row and column: before a 1x1 convolution the same as its stride, whose gradient corrupts memory on some
+    CPUs (oneDNN in torch 2.11, 2 to 4 channels)."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def forward(self, x):
+        return x[:, :, ::self.step, ::self.step]
+
+
 class BasicBlock(nn.Module):
     """Residual block of He et al. (2016): conv, BN, ReLU, conv, BN, plus the input (projected where shapes differ)."""
 
     def __init__(self, n_in, n_out, stride):
         super().__init__()
         self.one, self.two = conv(n_in, n_out, 3, stride), conv(n_out, n_out)
-        self.shortcut = nn.Identity() if n_in == n_out and stride == 1 else conv(n_in, n_out, 1, stride)
+        self.shortcut = nn.Identity() if n_in == n_out and stride == 1 else nn.Sequential(Stride(stride), conv(n_in, n_out, 1))
 
     def forward(self, x):
         return F.relu(self.two(F.relu(self.one(x))) + self.shortcut(x))
@@ -89,7 +101,7 @@ class WideBlock(nn.Module):
         self.bn1, self.bn2 = nn.BatchNorm2d(n_in), nn.BatchNorm2d(n_out)
         self.conv1 = nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False)
         self.conv2 = nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False)
-        self.project = None if n_in == n_out and stride == 1 else nn.Conv2d(n_in, n_out, 1, stride, bias=False)
+        self.project = None if n_in == n_out and stride == 1 else nn.Sequential(Stride(stride), nn.Conv2d(n_in, n_out, 1, bias=False))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x):

@@ -104,6 +104,7 @@ class Deep(Parameters):
     """What chapters 00 to 05 share: the cast."""
     data_dir: str
     device: Literal["auto", "cpu", "cuda"]
+    compile: bool                                 # training steps through torch.compile: results equal within rounding
     seeds: Annotated[list[int], Field(min_length=1)]  # one run of each student per seed
     data: ImageData
     teacher: Network

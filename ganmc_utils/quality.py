@@ -9,11 +9,10 @@ from torchvision.models import inception_v3
 
 from . import compression, forests, generator_metrics, image_sources, series, training
 from .cast import MODULES as CAST
-from .cast import Cast
+from .cast import Cast, named
 from .compression_score import compression_score
 from .inferior_gan import ClassOnly
-from .mixing import Collected, stream
-from .objectives import supervised
+from .mixing import stream
 from .records import Row, cached_rows, digest
 from .sources import Rows
 
@@ -63,15 +62,10 @@ class Quality:
         """What IS, FID and KID see through: Inception-v3 if asked for, else a network trained for it."""
         if self.p.inception:
             return generator_metrics.inception(self.cast.device)
-        plan = self.p.classifier
-        x, y = self.for_classifier
-        learner = training.Learner(f"classifier {plan.network}", self.cast.network(plan, seed=1), supervised,
-                                   Collected(x, y, plan.batch, augment=plan.augment, name="classifier"), seed=1)
-        path = self.cast.path("classifier", {"classifier": plan.model_dump()}, "safetensors")
-        training.train([learner], self.cast.schedule(plan), {"validation": (self.data.x_validation, self.data.y_validation)},
-                       path, path.stem, learner.name)
-        self.add("classifier", "validation", learner.history[-1]["validation"], metric="accuracy")
-        return generator_metrics.of_network(learner.name, learner.net)
+        net, history = self.cast.classifier("classifier", self.p.classifier, *self.for_classifier, 1,
+                                            {"validation": (self.data.x_validation, self.data.y_validation)})
+        self.add("classifier", "validation", history[-1]["validation"], metric="accuracy")
+        return generator_metrics.of_network(f"{named(self.p.classifier)}, a classifier trained for it", net)
 
     @cached_property
     def inferior(self):

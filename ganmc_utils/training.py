@@ -51,6 +51,11 @@ class Learner:
     batches: object
     seed: int
     history: list = field(default_factory=list)  # one dict per evaluation: step, loss, and the accuracies
+    compile: bool = False
+
+    def __post_init__(self):
+        self.forward = torch.compile(self.net) if self.compile else self.net
+        self.dropout = any(isinstance(m, nn.Dropout) for m in self.net.modules())
 
 
 def accuracy(net, x, y):
@@ -109,10 +114,13 @@ def train(learners, schedule, parts, checkpoint=None, fingerprint="", label="tra
             if step in evaluate_after:
                 evaluate(learners, losses, step, parts, spent + time.monotonic() - started)
                 bar.set_postfix(accuracy=f"{learners[0].history[-1]['validation']:.3f}" if "validation" in parts else "")
-            if checkpoint is not None and (step == schedule.steps or time.monotonic() - saved > SAVE_EVERY):
+            stop = checkpoint is not None and step < schedule.steps and checkpoints.out_of_time()
+            if checkpoint is not None and (stop or step == schedule.steps or time.monotonic() - saved > SAVE_EVERY):
                 check(losses[:, :step], learners, schedule)
                 checkpoints.save(checkpoint, fingerprint, state(), (step, spent + time.monotonic() - started, [l.history for l in learners]))
                 saved = time.monotonic()
+            if stop:
+                raise checkpoints.OutOfTime(f"{label}: out of time at step {step:,} of {schedule.steps:,}; the same command goes on from there")
     return learners
 
 
@@ -121,10 +129,10 @@ def one_step(learner, optimizer, lr, step, device):
     for group in optimizer.param_groups:
         group["lr"] = lr
     batch = learner.batches.at(step, learner.seed)
-    if any(isinstance(m, nn.Dropout) for m in learner.net.modules()):  # its masks, too, follow from seed and step
+    if learner.dropout:  # its masks, too, follow from seed and step
         torch.manual_seed(1_000_003 * learner.seed + step)
     with autocast(device):
-        g = learner.net(batch.x)
+        g = learner.forward(batch.x)
     loss = learner.objective(g.float(), batch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from test_parameters import defaults
 
-from ganmc_utils import cast, deep, deep_claims, image_gan, image_sources, images, parameters, paths, records, scores
+from ganmc_utils import cast, checkpoints, deep, deep_claims, image_gan, image_sources, images, parameters, paths, records, scores
 from ganmc_utils.acgan import AcGan, Settings
 from ganmc_utils.errors import GanmcError
 
@@ -109,13 +109,16 @@ def test_the_image_gan_learns_both_classes_and_its_condition():
     assert torch.equal(x, again) and x.shape == (300, 1, 8, 8)
 
 
-def test_the_image_gan_resumes_bit_for_bit(tmp_path):
-    def made(epochs, path=None):
+def test_the_image_gan_resumes_bit_for_bit(tmp_path, monkeypatch):
+    def made(path=None):
         gan = AcGan(*blobs(60), Settings(epochs=4, snapshots=(2, 4), members=1, batch=20), [0], image_gan.networks(4))
-        gan.settings = gan.settings if epochs == 4 else Settings(epochs=epochs, snapshots=(2, 4), members=1, batch=20)
         return gan.train(path, progress=False)
-    made(3, tmp_path / "gan.safetensors")
-    whole, resumed = made(4), made(4, tmp_path / "gan.safetensors")
+    monkeypatch.setenv("GANMC_DEADLINE", "0")
+    for epoch in (1, 2, 3):
+        with pytest.raises(checkpoints.OutOfTime, match=f"epoch {epoch} of 4"):
+            made(tmp_path / "gan.safetensors")
+    monkeypatch.delenv("GANMC_DEADLINE")
+    whole, resumed = made(), made(tmp_path / "gan.safetensors")
     assert resumed.seconds > 0 and set(resumed.pool) == {2, 4}
     for epoch in (2, 4):
         assert all(torch.equal(whole.pool[epoch][k], resumed.pool[epoch][k]) for k in whole.pool[epoch])

@@ -90,3 +90,12 @@ def test_bad_temperatures_and_weights_are_one_line(T, alpha):
     with pytest.raises(GanmcError) as failed:
         Distillation(T, alpha)
     assert "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "wrn28"])
+def test_a_strided_projection_is_a_slice_and_a_projection(name):
+    blocks = [m for m in networks.make(name, 0, 2 if name == "resnet18" else 1).modules() if isinstance(m, networks.Stride) and m.step == 2]
+    x = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    one = torch.nn.Conv2d(4, 6, 1, bias=False)
+    strided = torch.nn.functional.conv2d(x, one.weight, stride=2)
+    assert len(blocks) == (3 if name == "resnet18" else 2) and torch.allclose(one(blocks[0](x)), strided, atol=1e-6)

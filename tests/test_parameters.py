@@ -8,7 +8,7 @@ import yaml
 from ganmc_utils import parameters, paths
 from ganmc_utils.errors import GanmcError
 
-PROFILES = sorted(paths.ROOT.glob("profiles/*/*.yml"))
+PROFILES = sorted(p for p in paths.ROOT.glob("profiles/*/*.yml") if p.stem in parameters.NOTEBOOKS)
 
 
 def defaults(notebook):

@@ -1,5 +1,6 @@
 """Batches are what p_fake says, learners do not notice each other, and a killed run ends as if it had not been."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,6 +182,14 @@ def test_a_checkpoint_of_another_run_or_a_broken_one_is_not_taken_up(tmp_path):
     for broken in (path.read_bytes()[:-4], b"", b"\x05" + b"\0" * 7 + b"{}{}{", b"no tensors"):
         path.write_bytes(broken)
         assert checkpoints.load(path, "one") is None
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_steps_are_the_same_within_rounding():
+    def made(compile):
+        return training.Learner("cnn6", networks.make("cnn6", 0, 2, 1, 8, 3), logit_matching, streams()[0], 0, compile=compile)
+    (plain, _), (compiled, _) = *run(made(False), steps=6), *run(made(True), steps=6)
+    assert torch.allclose(plain, compiled, atol=1e-4)
 
 
 def test_a_loss_that_is_not_finite_ends_with_one_line():

@@ -1,0 +1,185 @@
+"""What the paper's profile must compute, and how long that takes at least: the table of book/speed.md, made by `make bench`.
+
+A unit is one image through one kind of work: a training step of a network (forward, backward, optimizer), a teacher's answer, a step of
+the AC-GAN. Operations are counted by torch as the network runs; bytes are the fewest that must move: every activation written and
+read once in each direction, the optimizer's state once a step. The floor is the larger of operations over the measured rate of a large
+matrix product and bytes over that of a large copy. How many units a stage takes is counted by running its chapter with a cast that trains nothing.
+"""
+import time
+from collections import Counter
+from types import SimpleNamespace
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ganmc_utils import acgan, deep, image_gan, networks, parameters, stages, training
+from ganmc_utils.objectives import logit_matching
+
+H100 = {"operations": 989e12, "bytes": 3.35e12}  # per second: bf16 matrix units and memory, NVIDIA's data sheet (SXM), not measured here
+IMAGES = {"nin": 64, "lenet_authors": 128, "lenet": 128, "cnn5": 128, "resnet18": 32, "wrn28": 4}  # of one timed step on the CPU
+OPTIMIZER = 32  # bytes per parameter and step: gradient written and read, parameter and two moments read and written
+
+
+def ceilings(device, n=2048):
+    """Measured operations and bytes per second: a product of n x n matrices, a copy of 256 MB."""
+    half = torch.bfloat16 if device.type == "cuda" else torch.float32
+    a, b = (torch.randn(n, n, device=device, dtype=half) for _ in range(2))
+    big = torch.randn(64 << 20, device=device)
+    other = torch.empty_like(big)
+    return {"operations": 2 * n**3 / median_seconds(lambda: a @ b, device), "bytes": 2 * 4 * len(big) / median_seconds(lambda: other.copy_(big), device)}
+
+
+def median_seconds(work, device, repeats=5):
+    def synchronize():
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+    taken = []
+    for _ in range(repeats + 1):
+        synchronize()
+        started = time.perf_counter()
+        work()
+        synchronize()
+        taken.append(time.perf_counter() - started)
+    return sorted(taken[1:])[repeats // 2]  # the first warms up
+
+
+def moved(net, x):
+    """Bytes of the outputs of all layers for x."""
+    sizes = []
+    hooks = [m.register_forward_hook(lambda _, __, out: sizes.append(4 * out.numel())) for m in net.modules() if not list(m.children())]
+    net(x)
+    for hook in hooks:
+        hook.remove()
+    return sum(sizes)
+
+
+def counted(work):
+    with FlopCounterMode(display=False) as count:
+        work()
+    return count.get_total_flops()
+
+
+def step_of(name, device):
+    """(operations, bytes, seconds) per image of a training step at the paper's width."""
+    net, n = networks.make(name, 0).to(device, memory_format=torch.channels_last), IMAGES[name] * (16 if device.type == "cuda" else 1)
+    x, z = torch.randn(n, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last), torch.randn(n, 10, device=device)
+    batches = SimpleNamespace(at=lambda step, seed: SimpleNamespace(x=x, z=z))
+    learner, adam = training.Learner(name, net, logit_matching, batches, 0), training.Schedule(1, 1e-4).make(net)
+    step = lambda: training.one_step(learner, adam, 1e-4, 0, device)
+    return counted(step) / n, 4 * moved(net, x) / n + OPTIMIZER * networks.count_parameters(net) / 128, median_seconds(step, device, 3) / n
+
+
+def answer_of(name, device):
+    """(operations, bytes, seconds) per image of a teacher's answer."""
+    net, n = networks.make(name, 0).to(device, memory_format=torch.channels_last).eval(), IMAGES[name] * (16 if device.type == "cuda" else 2)
+    x = torch.randn(n, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        return counted(lambda: net(x)) / n, 2 * moved(net, x) / n, median_seconds(lambda: training.logits(net, x), device, 3) / n
+
+
+def gan_of(width, device, n=100):
+    """(operations, bytes, seconds) per real image of a step of both players."""
+    x, y = torch.randn(1, n, 3, 32, 32, device=device), torch.arange(n, device=device)[None] % 10
+    gan = acgan.AcGan(x, y, acgan.Settings(batch=n, members=1), [0], image_gan.networks(width))
+    step = lambda: gan.step(x, y, gan.draw_noise(n, gan.settings.noise), gan.draw_classes(n))
+    with torch.no_grad():
+        through = moved(gan.D.convolve, x[0])  # of D; it sees three batches and G makes one of about that size: four in all
+    size = sum(networks.count_parameters(net) for net in (gan.G, gan.D))
+    return counted(step) / n, (4 * 4 * through + OPTIMIZER * size) / n, median_seconds(step, device, 3) / n
+
+
+class Counted:
+    """In the place of the cast: trains nothing, counts the images that each kind of work would see. What one stage has made the
+    next ones find, as with the real cast."""
+    known = set()
+
+    def __init__(self, p, out):
+        self.p, self.work, self.data = p, Counter(), SimpleNamespace(checksum="")
+
+    def images(self, plan, epochs=None):
+        return (epochs or plan.epochs) * (self.p.data.n_train // plan.batch) * plan.batch
+
+    def once(self, *key):
+        new = key not in self.known
+        self.known.add(key)
+        return new
+
+    def teacher(self, plan):
+        if self.once(plan):
+            self.work["step", plan.network] += self.images(plan)
+        return None, [{"step": 1, "seconds": 0.0, "train": 0.0, "validation": 0.0, "test": 0.0}]
+
+    def gan(self):
+        if self.once("gan"):
+            self.work["gan", self.p.gan.width] += self.p.gan.epochs * self.p.data.n_train
+        return SimpleNamespace(seconds=0.0, settings=SimpleNamespace(snapshots=self.p.gan.snapshots))
+
+    def gan_epoch(self):
+        self.gan()
+        if self.once("choice"):
+            p, n = self.p, len(self.p.gan.snapshots)
+            self.work["step", p.student.network] += n * self.images(p.student, p.gan.choice_epochs)
+            self.work["answer", p.teacher.network] += n * self.images(p.student, p.gan.choice_epochs)
+        return self.p.gan.epochs, {}
+
+    def spread(self, epoch):
+        return 1.0
+
+    def network(self, plan, seed):
+        return networks.make(plan.network, seed, plan.width)
+
+    def students(self, runs, label):
+        streams = set()
+        for r in [r for r in runs if self.once(r)]:
+            self.teacher(r.teacher) if r.objective != "supervised" else None
+            self.work["step", r.student.network] += self.images(r.student)
+            if r.p_fake and r.objective != "supervised":
+                streams.add((r.teacher.network, r.source.removeprefix("train+"), r.gan_epoch, self.images(r.student)))
+        for teacher, _, _, images in streams:
+            self.work["answer", teacher] += images
+        return [[{"step": 1, "loss": 0.0, "seconds": 0.0, "validation": 0.0, "test": 0.0}] for _ in runs]
+
+
+def stage_work(profile="paper"):
+    """[(stage, Counter of images by kind of work)]; chapter 07 and the scoreboard take too little to count."""
+    Counted.known, found = set(), []
+    for name, notebook, given in stages.plan(profile):
+        if notebook < "06":
+            p = parameters.check_dict(notebook, defaults(notebook) | given)
+            chapter = deep.Chapter(p, None, Counted)
+            getattr(chapter, notebook[3:])()
+            found.append((name, chapter.cast.work))
+    return found
+
+
+def defaults(notebook):
+    """A notebook's own parameters."""
+    import papermill
+    from ast import literal_eval
+
+    from ganmc_utils import paths
+    found = papermill.inspect_notebook(str(paths.ROOT / "notebooks" / f"{notebook}.ipynb"))
+    return {name: literal_eval(about["default"]) for name, about in found.items()}
+
+
+def tables(device):
+    """(ceilings, rows of the units, rows of the stages) as lists of dicts for printing."""
+    rate, stage = ceilings(device), stage_work()
+    measure = {"step": step_of, "answer": answer_of, "gan": gan_of}
+    words = {"step": "training step, {}", "answer": "teacher's answer, {}", "gan": "AC-GAN step, width {}"}
+    units, rows = {}, []
+    for kind in sorted({k for _, work in stage for k in work}, key=str):
+        operations, size, taken = units[kind] = measure[kind[0]](kind[1], device)
+        floor = max(operations / rate["operations"], size / rate["bytes"])
+        rows.append({"One image": words[kind[0]].format(kind[1]), "MFLOP": f"{operations / 1e6:,.0f}", "MB": f"{size / 1e6:,.2f}",
+                     "Floor here, ms": f"{1e3 * floor:,.2f}", "Taken here, ms": f"{1e3 * taken:,.2f}", "Taken / floor": f"{taken / floor:,.1f}"})
+
+    def hours(work, rates):
+        return sum(images * max(units[k][0] / rates["operations"], units[k][1] / rates["bytes"]) for k, images in work.items()) / 3600
+    lines = [{"Stage": name, "PFLOP": f"{sum(units[k][0] * n for k, n in work.items()) / 1e15:,.0f}", "Floor on an H100, min": f"{60 * hours(work, H100):,.1f}",
+              "Floor here, h": f"{hours(work, rate):,.0f}", "At the speed taken here, h": f"{sum(units[k][2] * n for k, n in work.items()) / 3600:,.0f}"}
+             for name, work in stage]
+    whole = sum((work for _, work in stage), Counter())
+    lines.append({"Stage": "all", "PFLOP": f"{sum(units[k][0] * n for k, n in whole.items()) / 1e15:,.0f}", "Floor on an H100, min": f"{60 * hours(whole, H100):,.1f}",
+                  "Floor here, h": f"{hours(whole, rate):,.0f}", "At the speed taken here, h": f"{sum(units[k][2] * n for k, n in whole.items()) / 3600:,.0f}"})
+    return rate, rows, lines
