@@ -57,5 +57,5 @@ def headline_table(found):
     """Markdown like Table 3: one row per dataset, ours as mean ± se, the paper's value in brackets."""
     frame = records.frame(*found)
     lines = [{"Dataset": d} | {plots.label(s): spell(v) + (f" ({paper_score(d, s):.3f})" if paper_score(d, s) else "")
-                               for s, v in headline_scores(frame, d).items()} for d in DATASETS if d in set(frame.dataset)]
+                               for s, v in by.items()} for d in DATASETS if (by := headline_scores(frame, d))]
     return pd.DataFrame(lines).fillna("").to_markdown(index=False, disable_numparse=True)
