@@ -16,7 +16,6 @@ book: run
 	@rm -rf $(RUN)/site/published && mkdir -p $(RUN)/site/published
 	@cp -r _config.yml _toc.yml book $(RUN)/site/
 	@for part in $(PARTS); do cp -r $(RUN)/$$part $(RUN)/site/published/; done
-	@cp -r published/benchmarks $(RUN)/site/published/
 	@jupyter-book build -q -W -n --keep-going $(RUN)/site
 	@echo "Open $(CURDIR)/$(RUN)/site/_build/html/index.html"
 
