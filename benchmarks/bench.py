@@ -1,4 +1,4 @@
-"""The ratios this project claims, each taken in one run on one machine: `make bench`. Writes published/benchmarks/*.md for the book."""
+"""The ratios this project claims, each taken in one run on one machine: `make bench`. Writes its tables to published/benchmarks too."""
 import os
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""What the paper's profile must compute, and how long that takes at least: the table of book/speed.md, made by `make bench`.
+"""What the paper's profile must compute, and how long that takes at least; part of `make bench`.
 
 A unit is one image through one kind of work: a training step of a network (forward, backward, optimizer), a teacher's answer, a step of
 the AC-GAN. Operations are counted by torch as the network runs; bytes are the fewest that must move: every activation written and
