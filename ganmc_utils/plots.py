@@ -18,7 +18,7 @@ STYLE = {  # source: (label for readers, colour)
     "munge": ("MUNGE", "#CC79A7"),
     "munge_authors": ("MUNGE, authors' code", "#8C5A86"),
     "mixup": ("Mixup", "#B8A600"),
-    "flips": ("Flips", "#6A51A3"),
+    "flips": ("Flips + crops", "#6A51A3"),
     "fresh": ("Fresh real data", "#4D4D4D"),
 }
 SCORE = {"auc": "Test AUC", "accuracy": "Test accuracy"}
