@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML
 from matplotlib.animation import FuncAnimation, PillowWriter
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter
 
 STYLE = {  # source: (label for readers, colour)
     "teacher": ("Teacher", "#000000"),
@@ -18,7 +18,7 @@ STYLE = {  # source: (label for readers, colour)
     "munge": ("MUNGE", "#CC79A7"),
     "munge_authors": ("MUNGE, authors' code", "#8C5A86"),
     "mixup": ("Mixup", "#B8A600"),
-    "flips": ("Flips", "#6A51A3"),
+    "flips": ("Flips + crops", "#6A51A3"),
     "fresh": ("Fresh real data", "#4D4D4D"),
 }
 SCORE = {"auc": "Test AUC", "accuracy": "Test accuracy"}
@@ -108,6 +108,13 @@ def animate(frames, columns, out, name, titles):
     plt.close(figure)
     content = base64.b64encode(path.read_bytes()).decode()
     return HTML(f'<img alt="{titles[0]} to {titles[-1]}, one picture a second" src="data:image/gif;base64,{content}">')
+
+
+def plain_log(ax):
+    """Numbers at 1, 2 and 5 of each decade of a logarithmic y axis."""
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(ScalarFormatter())
+    ax.minorticks_off()
 
 
 def legend_below(figure, axes, ncol=3):
