@@ -82,7 +82,7 @@ def test_cut_killed_and_carried_it_ends_as_if_it_had_not_been(toy, tmp_path):
     victim.wait()
     assert not list(earned.glob("*")) and results(tmp_path / "machine").keys() < results(straight).keys()
     done, machine, runs = stages.MORE, tmp_path / "machine", 0
-    while done == stages.MORE and runs < 12:  # every time a bare machine, after the one that was killed
+    while done == stages.MORE and runs < 40:  # every time a bare machine, after the one that was killed
         run = subprocess.run(command(toy, machine, earned, a_quarter), capture_output=True, text=True)
         done, runs = run.returncode, runs + 1
         pieces = list(earned.iterdir())
