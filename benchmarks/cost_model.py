@@ -6,13 +6,15 @@ read once in each direction, the optimizer's state once a step. The floor is the
 matrix product and bytes over that of a large copy. How many units a stage takes is counted by running its chapter with a cast that trains nothing.
 """
 import time
+from ast import literal_eval
 from collections import Counter
 from types import SimpleNamespace
 
+import papermill
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ganmc_utils import acgan, deep, image_gan, networks, parameters, stages, training
+from ganmc_utils import acgan, deep, image_gan, networks, parameters, paths, stages, training
 from ganmc_utils.objectives import logit_matching
 
 H100 = {"operations": 989e12, "bytes": 3.35e12}  # per second: bf16 matrix units and memory, NVIDIA's data sheet (SXM), not measured here
@@ -154,10 +156,6 @@ def stage_work(profile="paper"):
 
 def defaults(notebook):
     """A notebook's own parameters."""
-    import papermill
-    from ast import literal_eval
-
-    from ganmc_utils import paths
     found = papermill.inspect_notebook(str(paths.ROOT / "notebooks" / f"{notebook}.ipynb"))
     return {name: literal_eval(about["default"]) for name, about in found.items()}
 
@@ -174,12 +172,10 @@ def tables(device):
         rows.append({"One image": words[kind[0]].format(kind[1]), "MFLOP": f"{operations / 1e6:,.0f}", "MB": f"{size / 1e6:,.2f}",
                      "Floor here, ms": f"{1e3 * floor:,.2f}", "Taken here, ms": f"{1e3 * taken:,.2f}", "Taken / floor": f"{taken / floor:,.1f}"})
 
-    def hours(work, rates):
-        return sum(images * max(units[k][0] / rates["operations"], units[k][1] / rates["bytes"]) for k, images in work.items()) / 3600
-    lines = [{"Stage": name, "PFLOP": f"{sum(units[k][0] * n for k, n in work.items()) / 1e15:,.0f}", "Floor on an H100, min": f"{60 * hours(work, H100):,.1f}",
-              "Floor here, h": f"{hours(work, rate):,.0f}", "At the speed taken here, h": f"{sum(units[k][2] * n for k, n in work.items()) / 3600:,.0f}"}
-             for name, work in stage]
-    whole = sum((work for _, work in stage), Counter())
-    lines.append({"Stage": "all", "PFLOP": f"{sum(units[k][0] * n for k, n in whole.items()) / 1e15:,.0f}", "Floor on an H100, min": f"{60 * hours(whole, H100):,.1f}",
-                  "Floor here, h": f"{hours(whole, rate):,.0f}", "At the speed taken here, h": f"{sum(units[k][2] * n for k, n in whole.items()) / 3600:,.0f}"})
+    def floor_hours(work, rates):
+        return sum(n * max(units[k][0] / rates["operations"], units[k][1] / rates["bytes"]) for k, n in work.items()) / 3600
+    lines = [{"Stage": name, "PFLOP": f"{sum(units[k][0] * n for k, n in work.items()) / 1e15:,.0f}",
+              "Floor on an H100, min": f"{60 * floor_hours(work, H100):,.1f}", "Floor here, h": f"{floor_hours(work, rate):,.0f}",
+              "At the speed taken here, h": f"{sum(units[k][2] * n for k, n in work.items()) / 3600:,.0f}"}
+             for name, work in [*stage, ("all", sum((work for _, work in stage), Counter()))]]
     return rate, rows, lines

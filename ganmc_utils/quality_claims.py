@@ -3,8 +3,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
-from .claims import Claim, interval
-from .deep_claims import DATASETS
+from .claims import interval
+from .deep_claims import claim
 from .paper import paper_value
 from .scores import Interval
 from .series import SERIES
@@ -67,10 +67,6 @@ def in_order(frame, series, metric):
 def gain(metric, a, b):
     """The paper's a - b, spelt with its sign."""
     return f"{paper_value(f'table4/{a}/{metric}') - paper_value(f'table4/{b}/{metric}'):+.3f}"
-
-
-def claim(id, section, words, measure, paper=""):
-    return Claim(id, section, words, DATASETS, measure, lambda d: paper if d == "cifar10" else "")
 
 
 CLAIMS = [
