@@ -12,9 +12,8 @@ import cost_model
 import numpy as np
 import pandas as pd
 import torch
-from torchvision.models import inception_v3
 
-from ganmc_utils import acgan, forests, image_gan, image_sources, networks, paths, records, sources, training
+from ganmc_utils import acgan, forests, image_gan, image_sources, networks, paths, quality, records, sources, training
 from ganmc_utils.compression_score import compression_score
 from ganmc_utils.datasets import read, split
 from ganmc_utils.errors import GanmcError
@@ -158,19 +157,13 @@ def inception_against_compression(n=1000, timed=64):
     """The two scores of n images of 16 x 16: Inception-v3 (timed on fewer images) against a student of one epoch and the teacher's answers."""
     x, y, teacher, _ = cast()
     data = SimpleNamespace(x_train=x[:n], y_train=y[:n], x_test=x[n:], y_test=y[n:])
-    net, images = inception_v3(weights=None, init_weights=False, aux_logits=False).eval(), torch.rand(timed, 3, 299, 299)
-
-    def see():
-        with torch.no_grad():
-            return [float(net(part).sum()) for part in images.split(32)]
 
     def score():
         try:
             compression_score(x[:n], data, teacher, lambda s: student(), seeds=[0], reference_seeds=[1], batch=25)
         except GanmcError as failed:  # after all its work: random images teach a student nothing
             assert "baseline" in str(failed)
-    see(), score()
-    return seconds(see) * n / timed, seconds(score)
+    return quality.inception_seconds(timed, x.device) * n, quality.seconds(score)
 
 
 def quick_book():

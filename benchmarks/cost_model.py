@@ -14,7 +14,7 @@ import papermill
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ganmc_utils import acgan, deep, image_gan, networks, parameters, paths, stages, training
+from ganmc_utils import acgan, deep, graphs, image_gan, networks, parameters, paths, stages, training
 from ganmc_utils.objectives import logit_matching
 
 H100 = {"operations": 989e12, "bytes": 3.35e12}  # per second: bf16 matrix units and memory, NVIDIA's data sheet (SXM), not measured here
@@ -65,10 +65,17 @@ def step_of(name, device):
     """(operations, bytes, seconds) per image of a training step at the paper's width."""
     net, n = networks.make(name, 0).to(device, memory_format=torch.channels_last), IMAGES[name] * (16 if device.type == "cuda" else 1)
     x, z = torch.randn(n, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last), torch.randn(n, 10, device=device)
-    batches = SimpleNamespace(at=lambda step, seed: SimpleNamespace(x=x, z=z))
-    learner, adam = training.Learner(name, net, logit_matching, batches, 0), training.Schedule(1, 1e-4).make(net)
-    step = lambda: training.one_step(learner, adam, 1e-4, 0, device)
-    return counted(step) / n, 4 * moved(net, x) / n + OPTIMIZER * networks.count_parameters(net) / 128, median_seconds(step, device, 3) / n
+    descend = training.descent(training.Learner(name, net, logit_matching, None, 0), training.Schedule(1, 1e-4).make(net), device)
+    operations, size = counted(lambda: descend(x, None, z)), 4 * moved(net, x) / n + OPTIMIZER * networks.count_parameters(net) / 128
+    return operations / n, size, median_seconds(as_trained(descend, device, x, None, z), device, 3) / n
+
+
+def as_trained(f, device, *given):
+    """f(*given) as the loops run it: on CUDA a recording."""
+    replayed = graphs.Replayed(f, device)
+    for _ in range((graphs.WARM + 1) * graphs.usable(device)):
+        replayed(*given)
+    return lambda: replayed(*given)
 
 
 def answer_of(name, device):
@@ -83,11 +90,12 @@ def gan_of(width, device, n=100):
     """(operations, bytes, seconds) per real image of a step of both players."""
     x, y = torch.randn(1, n, 3, 32, 32, device=device), torch.arange(n, device=device)[None] % 10
     gan = acgan.AcGan(x, y, acgan.Settings(batch=n, members=1), [0], image_gan.networks(width))
-    step = lambda: gan.step(x, y, gan.draw_noise(n, gan.settings.noise), gan.draw_classes(n))
+    given = x, y, gan.draw_noise(n, gan.settings.noise), gan.draw_classes(n)
     with torch.no_grad():
         through = moved(gan.D.convolve, x[0])  # of D; it sees three batches and G makes one of about that size: four in all
     size = sum(networks.count_parameters(net) for net in (gan.G, gan.D))
-    return counted(step) / n, (4 * 4 * through + OPTIMIZER * size) / n, median_seconds(step, device, 3) / n
+    operations, taken = counted(lambda: gan.step(*given)), median_seconds(as_trained(gan.step, device, *given), device, 3)
+    return operations / n, (4 * 4 * through + OPTIMIZER * size) / n, taken / n
 
 
 class Counted:

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from . import checkpoints
+from . import checkpoints, graphs
 from .errors import GanmcError
 
 CHUNK = 10_000  # samples made at a time
@@ -134,13 +134,12 @@ class AcGan:
         n_classes = int(self.y.max()) + 1
         self.prior = torch.stack([torch.bincount(c, minlength=n_classes) / len(c) for c in self.y])
         self.G, self.D = (net.to(self.device) for net in networks(self.streams, settings, x.shape[2:], n_classes))
-        self.adam = self.optimizers()
+        self.adam, self.finite = self.optimizers(), torch.tensor(True, device=self.device)
         content = hashlib.sha256(self.x.cpu().numpy().tobytes() + self.y.cpu().numpy().tobytes())
         self.fingerprint = content.hexdigest() + json.dumps([asdict(settings), list(seeds)])
 
     def optimizers(self):
-        adam = dict(lr=self.settings.lr, betas=(self.settings.beta1, 0.999), fused=True)
-        return {net: torch.optim.Adam(net.parameters(), **adam) for net in (self.D, self.G)}
+        return {net: graphs.adam(net, lr=self.settings.lr, betas=(self.settings.beta1, 0.999)) for net in (self.D, self.G)}
 
     def draw_classes(self, n):
         """n classes per GAN from its data's class distribution: (R, n)."""
@@ -151,17 +150,19 @@ class AcGan:
         """N(0, 0.5^2) noise as in the authors' script: (R, *shape)."""
         return torch.stack([torch.randn(*shape, generator=g, device=self.device) for g in self.streams]) * 0.5
 
-    def train_epoch(self):
-        """One pass over the data: per batch one step of D, then one of G on the same fakes."""
+    def train_epoch(self, step):
+        """One pass over the data: per batch one step of D, then one of G on the same fakes. step: self.step, or its recording."""
         s, n = self.settings, self.x.shape[1]
         steps, R = n // s.batch, len(self.streams)
-        order = torch.stack([torch.randperm(n, generator=g) for g in self.streams])
+        order = torch.stack([torch.randperm(n, generator=g, device=self.device) for g in self.streams])
         classes = self.draw_classes(steps * s.batch).view(R, steps, s.batch)
         w = self.draw_noise(steps, s.batch, s.noise)
         for t in range(steps):
             rows = order[:, t * s.batch:(t + 1) * s.batch]
-            self.step(self.x[self.owner[:, None], rows], self.y[self.owner[:, None], rows], w[:, t], classes[:, t])
+            step(self.x[self.owner[:, None], rows], self.y[self.owner[:, None], rows], w[:, t], classes[:, t])
         self.epoch += 1
+        if not self.finite:
+            raise GanmcError(f"AC-GAN: the objective is not finite in epoch {self.epoch} at lr {self.settings.lr}; lower lr")
 
     def step(self, x, y, w, c):
         """One step of each player on a batch: x (R, B, d), y (R, B), w (R, B, noise), c (R, B)."""
@@ -175,8 +176,7 @@ class AcGan:
 
     def ascend(self, net, objective):
         total = objective.sum()
-        if not torch.isfinite(total):
-            raise GanmcError(f"AC-GAN: the objective is not finite in epoch {self.epoch + 1} at lr {self.settings.lr}; lower lr")
+        self.finite.logical_and_(torch.isfinite(total))  # looked at after the epoch
         grads = torch.autograd.grad(-total, list(net.parameters()))
         for p, g in zip(net.parameters(), grads):
             p.grad = g
@@ -186,12 +186,12 @@ class AcGan:
         """Train to settings.epochs, keeping generators at settings.snapshots; resume from checkpoint if it fits."""
         if checkpoint is not None:
             self.load(checkpoint)
-        s = self.settings
+        s, step = self.settings, graphs.Replayed(self.step, self.device)
         self.G.train(), self.D.train()
         with tqdm(total=s.epochs, initial=self.epoch, desc="AC-GAN epochs", disable=not progress, mininterval=5) as bar:
             while self.epoch < s.epochs:
                 started = time.monotonic()
-                self.train_epoch()
+                self.train_epoch(step)
                 self.seconds += time.monotonic() - started
                 bar.update()
                 if self.epoch in s.snapshots:

@@ -17,7 +17,7 @@ from .parameters import Network
 from .paths import write_atomically
 from .records import digest, stored
 
-MODULES = ("images", "networks", "objectives", "checkpoints", "acgan", "image_gan", "image_sources", "mixing", "training", "cast")
+MODULES = ("images", "networks", "objectives", "checkpoints", "graphs", "acgan", "image_gan", "image_sources", "mixing", "training", "cast")
 EVALUATIONS = 10          # of a network over its training
 COLLAPSED = 0.3           # spread of the GAN's images within a class, as a share of the real ones', below which we warn
 CHANGED = {"flips": image_sources.FlipsCrops, "mixup": image_sources.Mixup, "jitter": image_sources.Jitter}
@@ -81,12 +81,14 @@ class Cast:
         net = networks.make(plan.network, seed, plan.width, channels, size, self.data.n_classes)
         return net.to(self.device, memory_format=torch.channels_last)
 
+    def parts(self, *names):
+        """{"test": (x, y), ...}"""
+        return {s: (getattr(self.data, f"x_{s}"), getattr(self.data, f"y_{s}")) for s in names}
+
     def teacher(self, plan):
         """(network, history), trained on the labels of the training part."""
         if plan not in self.teachers:
-            d = self.data
-            parts = {s: (getattr(d, f"x_{s}"), getattr(d, f"y_{s}")) for s in ("train", "validation", "test")}
-            self.teachers[plan] = self.classifier("teacher", plan, d.x_train, d.y_train, 0, parts)
+            self.teachers[plan] = self.classifier("teacher", plan, self.data.x_train, self.data.y_train, 0, self.parts("train", "validation", "test"))
         return self.teachers[plan]
 
     def classifier(self, kind, plan, x, y, seed, parts):
@@ -130,11 +132,15 @@ class Cast:
     def pictures(self, epoch=None, per_class=2):
         """Images for people, (per_class * K, H, W, C) in [0, 1], the classes in a row: the GAN's after an epoch, from the
         same noise at every epoch; None: training images."""
+        return self.pictures_of(None if epoch is None else image_sources.Generated(self.gan(), epoch), per_class)
+
+    def pictures_of(self, made, per_class=2):
+        """The same of any image_sources.Generated."""
         classes = torch.arange(self.data.n_classes, device=self.device).repeat(per_class)
-        if epoch is None:
+        if made is None:
             x = torch.stack([self.data.x_train[self.data.y_train == c][i // self.data.n_classes] for i, c in enumerate(classes)])
         else:
-            x = image_sources.Generated(self.gan(), epoch).of_classes(classes, torch.Generator(self.device).manual_seed(0))
+            x = made.of_classes(classes, torch.Generator(self.device).manual_seed(0))
         return (x.permute(0, 2, 3, 1).cpu().numpy() + 1) / 2
 
     def gan_epoch(self):
@@ -155,8 +161,7 @@ class Cast:
         for (teacher, schedule, _), group in groups.items():
             learners = self.learners(teacher, group)
             path = self.path("students", {"runs": [self.key(r) for r in group]}, "working")
-            parts = {s: (getattr(self.data, f"x_{s}"), getattr(self.data, f"y_{s}")) for s in ("validation", "test")}
-            training.train(learners, schedule, parts, path, path.stem, f"{label} ({len(group)})")
+            training.train(learners, schedule, self.parts("validation", "test"), path, path.stem, f"{label} ({len(group)})")
             for r, learner in zip(group, learners):
                 write_atomically(files[r], json.dumps(learner.history))
             path.unlink()

@@ -8,7 +8,7 @@ from .records import Row, cached_rows, digest
 from .sources import Gan, Jitter, Munge, MungeAuthors, Rows, Smote
 
 RANKING_ROWS, RANKING_TREES = 10_000, 3  # what ranks the candidates of a source; the compression set is drawn anew
-MODULES = ("datasets", "download", "forests", "checkpoints", "acgan", "sources", "scores", "compression")  # decide a row's value
+MODULES = ("datasets", "download", "forests", "checkpoints", "graphs", "acgan", "sources", "scores", "compression")  # decide a row's value
 LOSS_LIMITS = 0.005, 0.012                # what the smallest student may lose against its teacher; 0.012 is the paper's
 
 

@@ -62,7 +62,7 @@ def compression_score(samples, dataset, teacher, student=None, *, version="v2", 
     if key not in _REFERENCES:
         _REFERENCES[key] = kind.accuracies(in_order(kind.x_train), others)
     real, found = _REFERENCES[key], kind.accuracies(x, seeds)
-    labels = np.asarray(dataset.y_train)
+    labels = torch.as_tensor(dataset.y_train).cpu().numpy()
     baseline = float(np.bincount(labels).max() / len(labels)) if version == "v2" else 1 / len(np.unique(labels))
     return Score(*ratio(found, real, baseline), float(np.mean(found)), float(np.mean(real)), baseline,
                  time.monotonic() - started, len(seeds), version)

@@ -80,7 +80,7 @@ def by_torchmetrics():
 @by_torchmetrics()
 def inception_score(logits):
     """exp(mean over x of KL(p(c|x) || p(c))) from logits (n, K), p(c) the mean of p(c|x): 1 to K (Salimans et al., 2016)."""
-    score = InceptionScore(feature=Seen(logits.shape[1]), splits=1)
+    score = InceptionScore(feature=Seen(logits.shape[1]), splits=1).to(logits.device)
     score.update(logits)
     return float(score.compute()[0])
 
@@ -95,7 +95,7 @@ def fid(real, fake):
     """|m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)) of the means and covariances of features (n, d) (Heusel et al., 2017)."""
     if min(len(real), len(fake)) < 2:
         raise GanmcError(f"FID: {len(real)} real and {len(fake)} generated images; bring at least 2 of each")
-    distance = FrechetInceptionDistance(feature=Seen(real.shape[1])).set_dtype(torch.float64)
+    distance = FrechetInceptionDistance(feature=Seen(real.shape[1])).set_dtype(torch.float64).to(real.device)
     distance.update(real.double(), real=True)
     distance.update(fake.double(), real=False)
     return max(0.0, float(distance.compute()))  # below 0 by rounding alone
@@ -105,7 +105,7 @@ def fid(real, fake):
 def kid(real, fake):
     """Squared maximum mean discrepancy with the kernel (x'y / d + 1)^3 (Binkowski et al., 2018): the mean over random subsets."""
     rows = min(KID_ROWS, len(real), len(fake))
-    distance = KernelInceptionDistance(feature=Seen(real.shape[1]), subsets=KID_SUBSETS, subset_size=rows)
+    distance = KernelInceptionDistance(feature=Seen(real.shape[1]), subsets=KID_SUBSETS, subset_size=rows).to(real.device)
     distance.update(real, real=True)
     distance.update(fake, real=False)
     return float(distance.compute()[0])

@@ -8,7 +8,7 @@ from .acgan import AcGan, log_p_class
 
 
 class ClassOnly(AcGan):
-    """`gan` as it stands, goes on for max(epochs) more in which both players maximize L_class of Eq. 2a and L_source is ignored;
+    """`gan` as it stands goes on for max(epochs) more in which both players maximize L_class of Eq. 2a and L_source is ignored;
     kept after each of `epochs` (a list). Adam starts anew: its state is not kept of a GAN that is done."""
 
     def __init__(self, gan, epochs):

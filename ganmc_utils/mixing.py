@@ -9,6 +9,7 @@ from .image_sources import flip_crop
 from .objectives import Batch
 
 AUGMENTATIONS = ("none", "flips", "flips+crops")
+AHEAD = 8  # batches that are made and answered in one go
 
 
 def stream(device, *key):
@@ -30,9 +31,15 @@ class Collected:
             raise GanmcError(f"{name} data: augment {augment!r}; choose none or flips, without a teacher also flips+crops")
         self.x, self.y, self.z, self.batch, self.augment, self.z_flipped, self.name = x, y, z, batch, augment, z_flipped, name
         self.steps_per_epoch = len(x) // batch
-        self.orders = {}
+        self.orders, self.batches = {}, {}
 
     def at(self, step, seed):
+        """The batch of a step, made once for all learners of a seed."""
+        if self.batches.get(seed, (None,))[0] != step:
+            self.batches[seed] = step, self.make(step, seed)
+        return self.batches[seed][1]
+
+    def make(self, step, seed):
         epoch, k = divmod(step, self.steps_per_epoch)
         if self.orders.get(seed, (None,))[0] != epoch:
             self.orders[seed] = epoch, torch.randperm(len(self.x), generator=self.stream(seed, epoch), device=self.x.device)
@@ -51,17 +58,19 @@ class Collected:
 
 
 class Made:
-    """Rows made at each step by a source and answered by the teacher (logits of x, or None), shared by all who ask."""
+    """Rows made as training goes by a source and answered by the teacher (logits of x, or None), shared by all who ask; those of AHEAD
+    steps at a time."""
 
     def __init__(self, source, batch, teacher, device, name):
         self.source, self.batch, self.teacher, self.device, self.name = source, batch, teacher, device, name
-        self.step = None
+        self.block = None
 
     def at(self, step, seed=None):
-        if step != self.step:
-            x, y = self.source.sample(self.batch, stream(self.device, self.name, step))
-            self.step, self.made = step, Batch(x, y, self.teacher(x) if self.teacher else None)
-        return self.made
+        block, k = divmod(step, AHEAD)
+        if block != self.block:
+            x, y = self.source.sample(AHEAD * self.batch, stream(self.device, self.name, block))
+            self.block, self.made = block, (x, y, self.teacher(x) if self.teacher else None)
+        return Batch(*(part if part is None else part[k * self.batch:(k + 1) * self.batch] for part in self.made))
 
 
 class Mixture:
@@ -79,7 +88,7 @@ class Mixture:
         if self.p_fake in (0, 1):
             return (self.made if self.p_fake else self.real).at(step, seed)
         device = self.real.x.device
-        u = torch.rand(self.real.batch if self.per == "sample" else 1, generator=stream(device, "mask", seed, step), device=device)
+        u = torch.rand(self.real.batch if self.per == "sample" else 1, generator=stream(device, "mask", seed, step), device=device)  # the same at every p_fake
         fake = u < self.p_fake
         if self.per == "batch":
             return (self.made if fake else self.real).at(step, seed)

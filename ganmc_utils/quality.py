@@ -62,8 +62,7 @@ class Quality:
         """What IS, FID and KID see through: Inception-v3 if asked for, else a network trained for it."""
         if self.p.inception:
             return generator_metrics.inception(self.cast.device)
-        net, history = self.cast.classifier("classifier", self.p.classifier, *self.for_classifier, 1,
-                                            {"validation": (self.data.x_validation, self.data.y_validation)})
+        net, history = self.cast.classifier("classifier", self.p.classifier, *self.for_classifier, 1, self.cast.parts("validation"))
         self.add("classifier", "validation", history[-1]["validation"], metric="accuracy")
         return generator_metrics.of_network(f"{named(self.p.classifier)}, a classifier trained for it", net)
 
@@ -102,12 +101,8 @@ class Quality:
 
     def pictures(self, per_class=2):
         """[(images for people, title)] of the real data, the GAN and the inferior one."""
-        classes = torch.arange(self.data.n_classes, device=self.cast.device).repeat(per_class)
-        found = [(self.cast.pictures(None, per_class), "Training images")]
-        for name, title in (("gan", "GAN, well trained"), ("inferior", f"GAN, {max(self.p.inferior_epochs)} more epochs on its class loss")):
-            x = self.generator(name).of_classes(classes, torch.Generator(self.cast.device).manual_seed(0))
-            found.append(((x.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1).cpu().numpy(), title))
-        return found
+        titles = {"train": "Training images", "gan": "GAN, well trained", "inferior": f"GAN, {max(self.p.inferior_epochs)} more epochs on its class loss"}
+        return [(self.cast.pictures_of(None if name == "train" else self.generator(name), per_class), title) for name, title in titles.items()]
 
     # the scores
 
@@ -173,11 +168,8 @@ class Quality:
         self.add("timing", "none", seconds(lambda: self.score(x, [0], teacher=teacher)), metric="compression_score",
                  setting={"students": self.p.score.students})
         self.add("timing", "none", seconds(lambda: generator_metrics.inception_score(self.classifier(x)[1])), metric="inception_score_classifier")
-        net = inception_v3(weights=None, init_weights=False, aux_logits=False).eval().to(self.cast.device)
-        images = torch.rand(self.p.timing_images, 3, 299, 299, device=self.cast.device)
-        with torch.no_grad():
-            one = seconds(lambda: float(net(images).sum())) / len(images)
-        self.add("timing", "none", one * len(x), metric="inception_score", setting={"images": len(images), "scaled_to": len(x)})
+        one = inception_seconds(self.p.timing_images, self.cast.device)
+        self.add("timing", "none", one * len(x), metric="inception_score", setting={"images": self.p.timing_images, "scaled_to": len(x)})
 
     def tabular(self):
         """The sources of chapter 06: Compression Score of as many rows as the training data have, and the test score of
@@ -213,6 +205,16 @@ class Quality:
 
     def add(self, *about, **more):
         self.rows.append(self.row(*about, **more))
+
+
+def inception_seconds(n, device, block=32):
+    """Seconds per image that Inception-v3, whatever its weights, takes to see n images."""
+    net, images = inception_v3(weights=None, init_weights=False, aux_logits=False).eval().to(device), torch.rand(min(n, block), 3, 299, 299, device=device)
+
+    @torch.no_grad()
+    def see():
+        return sum(float(net(images[:n - i]).sum()) for i in range(0, n, block))
+    return seconds(see) / n
 
 
 def seconds(f):

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from . import checkpoints
+from . import checkpoints, graphs
 from .errors import GanmcError
+from .objectives import Batch
 
 CHECK = 100          # steps between looks at the losses: a look waits for the device
 SAVE_EVERY = 60      # seconds between checkpoints
@@ -27,10 +28,11 @@ class Schedule:
     evaluations: int = 10         # evenly over the steps; the last is at the end
 
     def make(self, net):
-        more = dict(lr=self.lr, weight_decay=self.weight_decay, fused=True)
+        """The optimizer of net; its learning rate is a tensor, so that a recorded step sees it change."""
+        more = dict(lr=torch.tensor(self.lr, device=next(net.parameters()).device), weight_decay=self.weight_decay)
         if self.optimizer == "sgd":
-            return torch.optim.SGD(net.parameters(), momentum=0.9, nesterov=True, **more)
-        return torch.optim.Adam(net.parameters(), **more)
+            return torch.optim.SGD(net.parameters(), momentum=0.9, nesterov=True, fused=True, **more)
+        return graphs.adam(net, **more)
 
     def lr_at(self, step):
         if self.decay == "constant":
@@ -75,8 +77,8 @@ def logits(net, x):
 
 
 def autocast(device):
-    """bfloat16 where it is faster at the same result within noise: on CUDA."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    """bfloat16 where it is faster at the same result within noise: on CUDA. No cache of casts: a recorded step makes its own."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False)
 
 
 def train(learners, schedule, parts, checkpoint=None, fingerprint="", label="training", progress=True):
@@ -86,6 +88,8 @@ def train(learners, schedule, parts, checkpoint=None, fingerprint="", label="tra
     the same result bit for bit on the same machine. GanmcError if a loss is not finite."""
     device = next(learners[0].net.parameters()).device
     optimizers = [schedule.make(learner.net) for learner in learners]
+    pool = graphs.shared_pool(device)
+    descents = [graphs.Replayed(descent(l, o, device), device, pool) for l, o in zip(learners, optimizers)]
     losses = torch.zeros(len(learners), schedule.steps, device=device)  # of every step
     step, spent, started, saved = 0, 0.0, time.monotonic(), time.monotonic()
 
@@ -106,7 +110,7 @@ def train(learners, schedule, parts, checkpoint=None, fingerprint="", label="tra
     with tqdm(total=schedule.steps, initial=step, desc=label, disable=not progress, mininterval=5) as bar:
         while step < schedule.steps:
             for i, learner in enumerate(learners):
-                losses[i, step] = one_step(learner, optimizers[i], schedule.lr_at(step), step, device)
+                losses[i, step] = one_step(learner, optimizers[i], descents[i], schedule.lr_at(step), step)
             step += 1
             bar.update()
             if step in evaluate_after or step % CHECK == 0:
@@ -124,20 +128,27 @@ def train(learners, schedule, parts, checkpoint=None, fingerprint="", label="tra
     return learners
 
 
-def one_step(learner, optimizer, lr, step, device):
-    """One step down the objective's gradient; returns the loss, detached."""
+def one_step(learner, optimizer, descend, lr, step):
+    """Descend on the learner's batch of this step; returns the loss, detached."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"].fill_(lr)
     batch = learner.batches.at(step, learner.seed)
     if learner.dropout:  # its masks, too, follow from seed and step
         torch.manual_seed(1_000_003 * learner.seed + step)
-    with autocast(device):
-        g = learner.forward(batch.x)
-    loss = learner.objective(g.float(), batch)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    return loss.detach()
+    return descend(batch.x, batch.y, batch.z)
+
+
+def descent(learner, optimizer, device):
+    """A function of a batch's x, y, z: one step down the objective's gradient; the loss."""
+    def descend(x, y, z):
+        with autocast(device):
+            g = learner.forward(x)
+        loss = learner.objective(g.float(), Batch(x, y, z))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+    return descend
 
 
 def evaluate(learners, losses, step, parts, seconds):

@@ -118,7 +118,7 @@ def test_the_inferior_gan_knows_the_class_loss_alone(digits, tmp_path):
     assert all(torch.equal(before[k], v) for k, v in start.G.state_dict().items()), "the well-trained GAN stays as it was"
     assert not worse.D.out.weight.grad[0].any() and worse.D.out.weight.grad[1:].any(), "no gradient comes from real or fake"
     killed = ClassOnly(start, [1, 3])
-    killed.train_epoch()
+    killed.train_epoch(killed.step)
     killed.save(tmp_path / "gan.safetensors")
     resumed = ClassOnly(start, [1, 3]).train(tmp_path / "gan.safetensors", progress=False)
     assert all(torch.equal(v, worse.G.state_dict()[k]) for k, v in resumed.G.state_dict().items())

@@ -12,7 +12,7 @@ import torch
 
 from ganmc_utils import checkpoints, image_sources, networks, training
 from ganmc_utils.errors import GanmcError
-from ganmc_utils.mixing import Collected, Made, Mixture, stream
+from ganmc_utils.mixing import AHEAD, Collected, Made, Mixture, stream
 from ganmc_utils.objectives import logit_matching, supervised
 
 N, BATCH = 60, 20
@@ -68,6 +68,16 @@ def test_an_epoch_is_every_row_once():
         assert sorted(seen.tolist()) == list(range(N))
     assert rows.at(5, 4).y.tolist() == Collected(x, y, BATCH).at(5, 4).y.tolist(), "a batch is a function of seed and step"
     assert rows.at(5, 4).y.tolist() != rows.at(5, 3).y.tolist()
+
+
+def test_made_rows_follow_from_the_step_and_the_teacher_is_asked_for_many_at_once():
+    asked = []
+    made = lambda: Made(image_sources.Jitter(*images(), 0.3), BATCH, lambda x: asked.append(len(x)) or x.flatten(1)[:, :3], "cpu", "jitter")
+    rows = made()
+    batches = [rows.at(step) for step in range(2 * AHEAD)]
+    assert asked == [AHEAD * BATCH] * 2
+    assert torch.equal(made().at(AHEAD + 1).x, batches[AHEAD + 1].x), "without those before it"
+    assert len({float(b.x.sum()) for b in batches}) == 2 * AHEAD and all(torch.equal(b.z, b.x.flatten(1)[:, :3]) for b in batches)
 
 
 def test_p_fake_0_is_training_data_bit_for_bit_and_p_fake_1_never_reads_it():
