@@ -3,7 +3,6 @@ import copy
 import time
 
 import numpy as np
-import skops.io
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from .paths import threads
@@ -49,6 +48,7 @@ def count_nodes(forest):
 
 def bytes_on_disk(forest):
     """Bytes of the uncompressed skops file of a forest."""
+    import skops.io  # here, as it takes seconds and few chapters ask
     return len(skops.io.dumps(forest))
 
 

@@ -33,10 +33,10 @@ def small(network):
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
-    """The paper's profile and its plan at toy size: same chapters, stages and choices, digits, tiny networks."""
+    """The paper's profile and its plan at toy size: same chapters and choices, digits, tiny networks; of the stages of one seed the first."""
     here = tmp_path_factory.mktemp("profiles") / "toy"
     here.mkdir()
-    kept = [s for s in yaml.safe_load((paths.ROOT / "profiles/paper/stages.yml").read_text()) if s["name"] not in ("a_fig1_run_1", "a_fig1_run_2")]
+    kept = [s for s in yaml.safe_load((paths.ROOT / "profiles/paper/stages.yml").read_text()) if s["name"] == "a_fig1_run_0" or "_run_" not in s["name"]]
     (here / "stages.yml").write_text(yaml.safe_dump(kept))
     for file in (paths.ROOT / "profiles/paper").glob("0*.yml"):
         if not file.stem.startswith("06"):
@@ -49,7 +49,7 @@ def toy(tmp_path_factory):
                 given["p_fakes"] = given["p_fakes"][::5]
             if "table" in given:
                 given |= {k: SMALL[k] for k in ("classifier", "inferior_epochs", "levels", "timing_images", "teacher_trees")} | {
-                    "table": TABLE, "score": {"students": 1, "batch": 3, "lr": 5e-3}}
+                    "table": TABLE, "score": {"students": 1, "batch": 6, "lr": 1e-2}}
             (here / file.name).write_text(yaml.safe_dump(given))
     return here
 
@@ -67,29 +67,38 @@ def results(out):
     return found
 
 
-def test_cut_killed_and_carried_it_ends_as_if_it_had_not_been(toy, tmp_path):
-    straight, earned = tmp_path / "straight", tmp_path / "earned"
-    started = time.time()
-    whole = subprocess.run(command(toy, straight, tmp_path / "e", 20), capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def straight(toy, tmp_path_factory):
+    """(the folder of a run without a break, its minutes)"""
+    out, started = tmp_path_factory.mktemp("straight"), time.time()
+    whole = subprocess.run(command(toy, out, out.parent / "unneeded", 20), capture_output=True, text=True)
     assert whole.returncode == 0, whole.stdout + whole.stderr
-    assert {n[:2] for n in results(straight)} == {"00", "01", "02", "03", "04", "05", "07", "08"}
-    a_quarter = (time.time() - started) / 60 / 4
+    return out, (time.time() - started) / 60
+
+
+def test_the_paper_from_start_to_scoreboard(straight):
+    assert {n[:2] for n in results(straight[0])} == {"00", "01", "02", "03", "04", "05", "07", "08"}
+    assert {r.metric for r in records.load(straight[0] / "records/08_scoreboard.json").metrics} > {"score_of_real_is_one"}
+
+
+def test_cut_killed_and_carried_it_ends_as_if_it_had_not_been(toy, straight, tmp_path):
+    earned, (whole, minutes) = tmp_path / "earned", straight
     victim = subprocess.Popen(command(toy, tmp_path / "machine", earned, 20), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.time() + 120
     while not list((tmp_path / "machine" / "checkpoints").glob("student-*.json")) and time.time() < deadline:
         time.sleep(0.05)
     victim.send_signal(signal.SIGKILL)
     victim.wait()
-    assert not list(earned.glob("*")) and results(tmp_path / "machine").keys() < results(straight).keys()
+    assert not list(earned.glob("*")) and results(tmp_path / "machine").keys() < results(whole).keys()
     done, machine, runs = stages.MORE, tmp_path / "machine", 0
     while done == stages.MORE and runs < 40:  # every time a bare machine, after the one that was killed
-        run = subprocess.run(command(toy, machine, earned, a_quarter), capture_output=True, text=True)
+        run = subprocess.run(command(toy, machine, earned, minutes / 3), capture_output=True, text=True)
         done, runs = run.returncode, runs + 1
         pieces = list(earned.iterdir())
         assert len(pieces) <= 4 and all(p.stat().st_size < 16 << 20 for p in pieces)
         last, machine = machine, tmp_path / f"machine{runs}"
     assert done == 0 and runs > 1, run.stdout + run.stderr
-    assert results(last) == results(straight)
+    assert results(last) == results(whole)
 
 
 def test_a_loop_that_is_out_of_time_saves_and_says_so(tmp_path, monkeypatch):
