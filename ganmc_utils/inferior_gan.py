@@ -8,12 +8,15 @@ from .acgan import AcGan, log_p_class
 
 
 class ClassOnly(AcGan):
-    """`gan` as it stands, trained for `epochs` more in which both players maximize L_class of Eq. 2a and L_source is ignored."""
+    """`gan` as it stands, goes on for max(epochs) more in which both players maximize L_class of Eq. 2a and L_source is ignored;
+    kept after each of `epochs` (a list). Adam starts anew: its state is not kept of a GAN that is done."""
 
     def __init__(self, gan, epochs):
         vars(self).update(copy.deepcopy(vars(gan)))
-        last = gan.epoch + epochs
-        self.settings, self.pool = replace(gan.settings, epochs=last, snapshots=(last,)), {}
+        kept = tuple(gan.epoch + e for e in sorted(epochs))
+        self.settings, self.pool = replace(gan.settings, epochs=kept[-1], snapshots=kept), {}
+        adam = dict(lr=self.settings.lr, betas=(self.settings.beta1, 0.999), fused=True)
+        self.adam = {net: torch.optim.Adam(net.parameters(), **adam) for net in (self.D, self.G)}
         self.fingerprint = f"{gan.fingerprint} and {epochs} epochs on L_class"
 
     def step(self, x, y, w, c):

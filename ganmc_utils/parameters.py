@@ -153,7 +153,7 @@ class CompressionScores(Deep):
     score: Students
     classifier: Network                           # what Inception Score, FID and KID see through
     inception: bool                               # see through Inception-v3 instead; its weights are a download
-    inferior_epochs: Count                        # on L_class alone (paper: 10)
+    inferior_epochs: Annotated[list[Count], Field(min_length=1)]  # on L_class alone after which the GAN is scored (paper: 10)
     levels: dict[Series, Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2)]]
     timing_images: Count                          # that Inception-v3 is timed on
     teacher_trees: Count                          # these three and table: as in chapter 06

@@ -75,7 +75,7 @@ class Quality:
 
     @cached_property
     def inferior(self):
-        """The GAN after more epochs on L_class alone."""
+        """The GAN and its further epochs on L_class alone."""
         path = self.cast.path("inferior-gan", {"gan": self.p.gan.model_dump(), "epochs": self.p.inferior_epochs}, "safetensors")
         return ClassOnly(self.cast.gan(), self.p.inferior_epochs).train(path)
 
@@ -88,9 +88,11 @@ class Quality:
         return self.cast.network(self.p.student, seed)
 
     def generator(self, name):
-        """gan: as it was at the end of its training; inferior; a number: as it was after that epoch."""
-        if name == "inferior":
-            return image_sources.Generated(self.inferior, self.inferior.epoch)
+        """gan: as it was at the end of its training; a number: after that epoch; inferior, or inferior and a number: after all or
+        that many of the epochs on L_class."""
+        if name.startswith("inferior"):
+            more = int(name.removeprefix("inferior") or max(self.p.inferior_epochs))
+            return image_sources.Generated(self.inferior, self.p.gan.epochs + more)
         return image_sources.Generated(self.cast.gan(), self.p.gan.epochs if name == "gan" else int(name))
 
     def samples(self, name, draw):
@@ -108,7 +110,7 @@ class Quality:
         """[(images for people, title)] of the real data, the GAN and the inferior one."""
         classes = torch.arange(self.data.n_classes, device=self.cast.device).repeat(per_class)
         found = [(self.cast.pictures(None, per_class), "Training images")]
-        for name, title in (("gan", "GAN, well trained"), ("inferior", f"GAN, {self.p.inferior_epochs} more epochs on its class loss")):
+        for name, title in (("gan", "GAN, well trained"), ("inferior", f"GAN, {max(self.p.inferior_epochs)} more epochs on its class loss")):
             x = self.generator(name).of_classes(classes, torch.Generator(self.cast.device).manual_seed(0))
             found.append(((x.permute(0, 2, 3, 1) / 2 + 0.5).clamp(0, 1).cpu().numpy(), title))
         return found
@@ -150,8 +152,9 @@ class Quality:
     # the experiments
 
     def generators(self):
-        """Table 4: real images, the well-trained GAN, the inferior one; and the GAN's earlier snapshots."""
-        sets = [*dict.fromkeys(("train", self.real)), "gan", "inferior", *[str(e) for e in self.p.gan.snapshots if e < self.p.gan.epochs]]
+        """Table 4: real images, the well-trained GAN, the inferior one; and the earlier snapshots of both."""
+        sets = [*dict.fromkeys(("train", self.real)), "gan", "inferior", *[str(e) for e in self.p.gan.snapshots if e < self.p.gan.epochs],
+                *[f"inferior {e}" for e in sorted(self.p.inferior_epochs)[:-1]]]
         for draw in self.p.seeds:
             for name in sets:
                 self.scored("generators", name, draw, {"samples": name}, lambda: self.samples(name, draw), v1=True)

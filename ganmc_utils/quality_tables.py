@@ -4,7 +4,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from . import plots, scores
-from .paper import paper_numbers
+from .paper import find
 from .quality_claims import METRICS, in_order, of_sets
 from .series import SERIES
 from .tables import spell, spell_interval, to_frame
@@ -16,10 +16,9 @@ LINE = {"compression_score": ("#882255", "o-"), "cas": ("#332288", "s--"), "ince
 
 def published(name, metric):
     """The paper's value in brackets, "" where it has none."""
-    found = {n["id"]: n["value"] for n in paper_numbers()}
     version = {"compression_score": "v2/", "compression_score_v1": "v1/"}.get(metric, "")
-    value = found.get(f"table4/{version}{name}/{metric.removesuffix('_v1')}")
-    return f" ({value:g})" if value is not None else ""
+    found = find(f"table4/{version}{name}/{metric.removesuffix('_v1')}")
+    return f" ({found['value']:g})" if found else ""
 
 
 def table4(frame):
@@ -58,16 +57,29 @@ def tau_grid(frame):
 
 
 def draw_series(ax, frame, name):
-    """Three scores against the level of a series, each as a share of its value at the best level (mean over draws, band = se)."""
+    """Three scores against the level of a series, each as a share of its value at the best level."""
     here = frame[(frame.experiment == "series") & (frame.series == name)]
+    best = here.level.max() if SERIES[name][2] else here.level.min()
+    draw_shares(ax, lambda m: here[here.metric == m].pivot_table(index="seed", columns="level", values="value"), best)
+    ax.set(xlabel=SERIES[name][1], ylabel="Share of the best")
+
+
+def draw_inferior(ax, frame, epochs):
+    """The same against the epochs on L_class alone, as shares of what the well-trained GAN gets."""
+    names = {"gan": 0, "inferior": max(epochs)} | {f"inferior {e}": e for e in sorted(epochs)[:-1]}
+    draw_shares(ax, lambda m: of_sets(frame, m)[list(names)].rename(columns=names).sort_index(axis=1), 0)
+    ax.set(xlabel="Epochs on the class loss alone", ylabel="Share of the GAN before")
+
+
+def draw_shares(ax, values, base):
+    """values(metric): its values by draw (rows) and place on the x-axis (columns); drawn as shares of the mean at base, band = se."""
     for metric in SHOWN:
-        by = here[here.metric == metric].pivot_table(index="seed", columns="level", values="value")
-        share = by.div(by[by.columns.max() if SERIES[name][2] else by.columns.min()].mean())
+        by = values(metric)
+        share = by.div(by[base].mean())
         mean, se = share.mean(), share.sem().fillna(0)
         colour, style = LINE[metric]
         ax.plot(mean.index, mean, style, ms=4, color=colour, label=METRICS[metric][0])
         ax.fill_between(mean.index, mean - se, mean + se, color=colour, alpha=0.2, lw=0)
-    ax.set(xlabel=SERIES[name][1], ylabel="Share of the best")
     ax.grid(alpha=0.3)
 
 
