@@ -13,9 +13,14 @@ def paper_numbers():
     return json.loads((ROOT / "book" / "paper_numbers.json").read_text())
 
 
+def find(id):
+    """The published number of that id as a dict, or None where the paper has none."""
+    return next((n for n in paper_numbers() if n["id"] == id), None)
+
+
 def paper_score(dataset, source):
     """Table 3's score as a fraction, or None where the paper has none."""
-    found = {n["id"]: n for n in paper_numbers()}.get(f"table3/{PAPER_NAME.get(dataset, dataset)}/{source}")
+    found = find(f"table3/{PAPER_NAME.get(dataset, dataset)}/{source}")
     return found and found["value"] / (100 if found["unit"] == "percent" else 1)
 
 
@@ -26,7 +31,7 @@ def paper_difference(dataset, a, b):
 
 def paper_value(id):
     """A published number as it is printed: paper_value("table4/v2/gan/compression_score")."""
-    return next(n["value"] for n in paper_numbers() if n["id"] == id)
+    return find(id)["value"]
 
 
 def paper_accuracy(id):
