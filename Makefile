@@ -16,6 +16,7 @@ book: run
 	@rm -rf $(RUN)/site/published && mkdir -p $(RUN)/site/published
 	@cp -r _config.yml _toc.yml book $(RUN)/site/
 	@for part in $(PARTS); do cp -r $(RUN)/$$part $(RUN)/site/published/; done
+	@cp -r published/benchmarks $(RUN)/site/published/
 	@jupyter-book build -q -W -n --keep-going $(RUN)/site
 	@echo "Open $(CURDIR)/$(RUN)/site/_build/html/index.html"
 
@@ -31,7 +32,7 @@ test: .venv/.installed  # the two halves side by side, a core each
 	@$(MAKE) -j2 -Otarget --no-print-directory test-package test-notebooks
 
 test-package:
-	@OMP_NUM_THREADS=1 pytest tests
+	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests
 
 test-notebooks:
 	@OMP_NUM_THREADS=1 GANMC_THREADS=1 GANMC_OUT=$$(mktemp -d) pytest --nbval-lax --nbval-cell-timeout=600 notebooks

@@ -183,8 +183,8 @@ def quick_book():
 def share_of_ceiling(name):
     """A training step of a network against the floor of its operations at the measured rate of a matrix product: seconds per image."""
     device = torch.device("cuda")
-    operations, _, taken = cost_model.step_of(name, device)
-    return taken, operations / cost_model.ceilings(device)["operations"]
+    unit = cost_model.step_of(name, device)
+    return unit.seconds, unit.operations / cost_model.ceilings(device)["operations"]
 
 
 BENCHES = (  # what, how, goal for the ratio plain / ours

@@ -2,12 +2,12 @@
 
 A unit is one image through one kind of work: a training step of a network (forward, backward, optimizer), a teacher's answer, a step of
 the AC-GAN. Operations are counted by torch as the network runs; bytes are the fewest that must move: every activation written and
-read once in each direction, the optimizer's state once a step. The floor is the larger of operations over the measured rate of a large
-matrix product and bytes over that of a large copy. How many units a stage takes is counted by running its chapter with a cast that trains nothing.
+read once in each direction (two bytes each where training is in bfloat16), the optimizer's state once a step. The floor is the larger of
+operations over the measured rate of a large matrix product and bytes over that of a large copy. How many units a stage takes is counted by running its chapter with a cast that trains nothing.
 """
 import time
 from ast import literal_eval
-from collections import Counter
+from collections import Counter, namedtuple
 from types import SimpleNamespace
 
 import papermill
@@ -17,21 +17,34 @@ from torch.utils.flop_counter import FlopCounterMode
 from ganmc_utils import acgan, deep, graphs, image_gan, networks, parameters, paths, stages, training
 from ganmc_utils.objectives import logit_matching
 
-H100 = {"operations": 989e12, "bytes": 3.35e12}  # per second: bf16 matrix units and memory, NVIDIA's data sheet (SXM), not measured here
+Unit = namedtuple("Unit", "operations activations other seconds")  # of one image; activations: numbers moved; other: bytes that are float32 anywhere
+H100 = {"operations": 989e12, "bytes": 3.35e12, "number": 2}  # per second: bf16 matrix units and memory, NVIDIA's data sheet (SXM), not measured here
 IMAGES = {"nin": 64, "lenet_authors": 128, "lenet": 128, "cnn5": 128, "resnet18": 32, "wrn28": 4}  # of one timed step on the CPU
 OPTIMIZER = 32  # bytes per parameter and step: gradient written and read, parameter and two moments read and written
 
 
-def ceilings(device, n=2048):
-    """Measured operations and bytes per second: a product of n x n matrices, a copy of 256 MB."""
-    half = torch.bfloat16 if device.type == "cuda" else torch.float32
-    a, b = (torch.randn(n, n, device=device, dtype=half) for _ in range(2))
+def ceilings(device, sizes=(1024, 2048, 4096), repeats=10):
+    """Measured operations and bytes per second, and bytes per number: the best product of n x n matrices, the best copy of 256 MB."""
+    kind, found = torch.bfloat16 if device.type == "cuda" else torch.float32, []
+    for n in sizes:
+        a, b = (torch.randn(n, n, device=device, dtype=kind) for _ in range(2))
+        found.append(2 * n**3 / min(all_seconds(lambda: a @ b, device, repeats)))
     big = torch.randn(64 << 20, device=device)
     other = torch.empty_like(big)
-    return {"operations": 2 * n**3 / median_seconds(lambda: a @ b, device), "bytes": 2 * 4 * len(big) / median_seconds(lambda: other.copy_(big), device)}
+    return {"operations": max(found), "bytes": 2 * 4 * len(big) / min(all_seconds(lambda: other.copy_(big), device, repeats)), "number": kind.itemsize}
+
+
+def floor(unit, rates):
+    """Seconds that one image takes at least."""
+    return max(unit.operations / rates["operations"], (unit.activations * rates["number"] + unit.other) / rates["bytes"])
 
 
 def median_seconds(work, device, repeats=5):
+    return sorted(all_seconds(work, device, repeats))[repeats // 2]
+
+
+def all_seconds(work, device, repeats):
+    """Seconds of each of `repeats` runs, after one that warms up."""
     def synchronize():
         if device.type == "cuda":
             torch.cuda.synchronize()
@@ -42,13 +55,13 @@ def median_seconds(work, device, repeats=5):
         work()
         synchronize()
         taken.append(time.perf_counter() - started)
-    return sorted(taken[1:])[repeats // 2]  # the first warms up
+    return taken[1:]
 
 
 def moved(net, x):
-    """Bytes of the outputs of all layers for x."""
+    """How many numbers all layers put out for x."""
     sizes = []
-    hooks = [m.register_forward_hook(lambda _, __, out: sizes.append(4 * out.numel())) for m in net.modules() if not list(m.children())]
+    hooks = [m.register_forward_hook(lambda _, __, out: sizes.append(out.numel())) for m in net.modules() if not list(m.children())]
     net(x)
     for hook in hooks:
         hook.remove()
@@ -62,12 +75,13 @@ def counted(work):
 
 
 def step_of(name, device):
-    """(operations, bytes, seconds) per image of a training step at the paper's width."""
+    """Unit of a training step at the paper's width."""
     net, n = networks.make(name, 0).to(device, memory_format=torch.channels_last), IMAGES[name] * (16 if device.type == "cuda" else 1)
     x, z = torch.randn(n, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last), torch.randn(n, 10, device=device)
     descend = training.descent(training.Learner(name, net, logit_matching, None, 0), training.Schedule(1, 1e-4).make(net), device)
-    operations, size = counted(lambda: descend(x, None, z)), 4 * moved(net, x) / n + OPTIMIZER * networks.count_parameters(net) / 128
-    return operations / n, size, median_seconds(as_trained(descend, device, x, None, z), device, 3) / n
+    operations, through = counted(lambda: descend(x, None, z)), moved(net, x)
+    return Unit(operations / n, 4 * through / n, OPTIMIZER * networks.count_parameters(net) / 128,
+                median_seconds(as_trained(descend, device, x, None, z), device, 3) / n)
 
 
 def as_trained(f, device, *given):
@@ -79,15 +93,15 @@ def as_trained(f, device, *given):
 
 
 def answer_of(name, device):
-    """(operations, bytes, seconds) per image of a teacher's answer."""
+    """Unit of a teacher's answer."""
     net, n = networks.make(name, 0).to(device, memory_format=torch.channels_last).eval(), IMAGES[name] * (16 if device.type == "cuda" else 2)
     x = torch.randn(n, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
-        return counted(lambda: net(x)) / n, 2 * moved(net, x) / n, median_seconds(lambda: training.logits(net, x), device, 3) / n
+        return Unit(counted(lambda: net(x)) / n, 2 * moved(net, x) / n, 0, median_seconds(lambda: training.logits(net, x), device, 3) / n)
 
 
 def gan_of(width, device, n=100):
-    """(operations, bytes, seconds) per real image of a step of both players."""
+    """Unit, per real image, of a step of both players, which is in float32 (TF32 on CUDA)."""
     x, y = torch.randn(1, n, 3, 32, 32, device=device), torch.arange(n, device=device)[None] % 10
     gan = acgan.AcGan(x, y, acgan.Settings(batch=n, members=1), [0], image_gan.networks(width))
     given = x, y, gan.draw_noise(n, gan.settings.noise), gan.draw_classes(n)
@@ -95,7 +109,7 @@ def gan_of(width, device, n=100):
         through = moved(gan.D.convolve, x[0])  # of D; it sees three batches and G makes one of about that size: four in all
     size = sum(networks.count_parameters(net) for net in (gan.G, gan.D))
     operations, taken = counted(lambda: gan.step(*given)), median_seconds(as_trained(gan.step, device, *given), device, 3)
-    return operations / n, (4 * 4 * through + OPTIMIZER * size) / n, taken / n
+    return Unit(operations / n, 0, (4 * 4 * 4 * through + OPTIMIZER * size) / n, taken / n)
 
 
 class Counted:
@@ -175,15 +189,15 @@ def tables(device):
     words = {"step": "training step, {}", "answer": "teacher's answer, {}", "gan": "AC-GAN step, width {}"}
     units, rows = {}, []
     for kind in sorted({k for _, work in stage for k in work}, key=str):
-        operations, size, taken = units[kind] = measure[kind[0]](kind[1], device)
-        floor = max(operations / rate["operations"], size / rate["bytes"])
-        rows.append({"One image": words[kind[0]].format(kind[1]), "MFLOP": f"{operations / 1e6:,.0f}", "MB": f"{size / 1e6:,.2f}",
-                     "Floor here, ms": f"{1e3 * floor:,.2f}", "Taken here, ms": f"{1e3 * taken:,.2f}", "Taken / floor": f"{taken / floor:,.1f}"})
+        u = units[kind] = measure[kind[0]](kind[1], device)
+        rows.append({"One image": words[kind[0]].format(kind[1]), "MFLOP": f"{u.operations / 1e6:,.0f}",
+                     "MB": f"{(u.activations * rate['number'] + u.other) / 1e6:,.2f}", "Floor here, ms": f"{1e3 * floor(u, rate):,.2f}",
+                     "Taken here, ms": f"{1e3 * u.seconds:,.2f}", "Taken / floor": f"{u.seconds / floor(u, rate):,.1f}"})
 
     def floor_hours(work, rates):
-        return sum(n * max(units[k][0] / rates["operations"], units[k][1] / rates["bytes"]) for k, n in work.items()) / 3600
-    lines = [{"Stage": name, "PFLOP": f"{sum(units[k][0] * n for k, n in work.items()) / 1e15:,.0f}",
+        return sum(n * floor(units[k], rates) for k, n in work.items()) / 3600
+    lines = [{"Stage": name, "PFLOP": f"{sum(units[k].operations * n for k, n in work.items()) / 1e15:,.0f}",
               "Floor on an H100, min": f"{60 * floor_hours(work, H100):,.1f}", "Floor here, h": f"{floor_hours(work, rate):,.0f}",
-              "At the speed taken here, h": f"{sum(units[k][2] * n for k, n in work.items()) / 3600:,.0f}"}
+              "At the speed taken here, h": f"{sum(units[k].seconds * n for k, n in work.items()) / 3600:,.0f}"}
              for name, work in [*stage, ("all", sum((work for _, work in stage), Counter()))]]
     return rate, rows, lines
