@@ -17,7 +17,8 @@ SMALL = {"seeds": [0, 1], "teacher": {"network": "cnn6", "width": 8, "epochs": 8
 
 
 def settings(**change):
-    return parameters.check_dict(NAME, defaults(NAME) | SMALL | change)
+    given = defaults(NAME)
+    return parameters.check_dict(NAME, given | SMALL | {"table": given["table"] | {"gan_epochs": 40, "seeds": [0, 1]}} | change)
 
 
 @pytest.fixture(scope="module")
