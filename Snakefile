@@ -57,5 +57,6 @@ for chapter, before in CHAPTERS.items():
         log:
             f"{OUT}/logs/{chapter}.log",
         threads: max(1, workflow.cores // 2)
+        priority: sum(chapter in before for before in CHAPTERS.values())  # first those that others wait for
         shell:
             RUN
