@@ -34,9 +34,7 @@ def shared_pool(device):
 
 def adam(net, **more):
     """torch's Adam, on CUDA such that its step can be recorded."""
-    made = torch.optim.Adam(net.parameters(), fused=True, capturable=usable(next(net.parameters()).device), **more)
-    made._warned_capturable_if_run_uncaptured = True  # the first steps are not recorded
-    return made
+    return torch.optim.Adam(net.parameters(), fused=True, capturable=usable(next(net.parameters()).device), **more)
 
 
 class Replayed:
