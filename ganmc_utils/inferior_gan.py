@@ -7,6 +7,12 @@ import torch
 from .acgan import AcGan, log_p_class
 
 
+def names(epochs):
+    """{name of a set of samples: epochs on L_class alone before it}; the last one is the inferior GAN."""
+    *before, last = sorted(set(epochs))
+    return {f"inferior {e}": e for e in before} | {"inferior": last}
+
+
 class ClassOnly(AcGan):
     """`gan` as it stands goes on for max(epochs) more in which both players maximize L_class of Eq. 2a and L_source is ignored;
     kept after each of `epochs` (a list). Adam starts anew: its state is not kept of a GAN that is done."""

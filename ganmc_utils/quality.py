@@ -7,11 +7,10 @@ from functools import cached_property
 import torch
 from torchvision.models import inception_v3
 
-from . import compression, forests, generator_metrics, image_sources, series, training
+from . import compression, forests, generator_metrics, image_sources, inferior_gan, series, training
 from .cast import MODULES as CAST
 from .cast import Cast, named
 from .compression_score import compression_score
-from .inferior_gan import ClassOnly
 from .mixing import stream
 from .records import Row, cached_rows, digest
 from .sources import Rows
@@ -70,7 +69,7 @@ class Quality:
     def inferior(self):
         """The GAN and its further epochs on L_class alone."""
         path = self.cast.path("inferior-gan", {"gan": self.p.gan.model_dump(), "epochs": self.p.inferior_epochs}, "safetensors")
-        return ClassOnly(self.cast.gan(), self.p.inferior_epochs).train(path)
+        return inferior_gan.ClassOnly(self.cast.gan(), self.p.inferior_epochs).train(path)
 
     @cached_property
     def seen(self):
@@ -81,10 +80,8 @@ class Quality:
         return self.cast.network(self.p.student, seed)
 
     def generator(self, name):
-        """gan: as it was at the end of its training; a number: after that epoch; inferior, or inferior and a number: after all or
-        that many of the epochs on L_class."""
-        if name.startswith("inferior"):
-            more = int(name.removeprefix("inferior") or max(self.p.inferior_epochs))
+        """gan: as it was at the end of its training; a number: after that epoch; or one of inferior_gan.names."""
+        if (more := inferior_gan.names(self.p.inferior_epochs).get(name)) is not None:
             return image_sources.Generated(self.inferior, self.p.gan.epochs + more)
         return image_sources.Generated(self.cast.gan(), self.p.gan.epochs if name == "gan" else int(name))
 
@@ -142,8 +139,8 @@ class Quality:
 
     def generators(self):
         """Table 4: real images, the well-trained GAN, the inferior one; and the earlier snapshots of both."""
-        sets = [*dict.fromkeys(("train", self.real)), "gan", "inferior", *[str(e) for e in self.p.gan.snapshots if e < self.p.gan.epochs],
-                *[f"inferior {e}" for e in sorted(self.p.inferior_epochs)[:-1]]]
+        sets = [*dict.fromkeys(("train", self.real)), "gan", *inferior_gan.names(self.p.inferior_epochs),
+                *[str(e) for e in self.p.gan.snapshots if e < self.p.gan.epochs]]
         for draw in self.p.seeds:
             for name in sets:
                 self.scored("generators", name, draw, {"samples": name}, lambda: self.samples(name, draw), v1=True)

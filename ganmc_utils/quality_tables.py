@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
-from . import plots, scores
+from . import inferior_gan, plots, scores
 from .paper import find
 from .quality_claims import METRICS, in_order, of_sets
 from .series import SERIES
@@ -66,7 +66,7 @@ def draw_series(ax, frame, name):
 
 def draw_inferior(ax, frame, epochs):
     """The same against the epochs on L_class alone, as shares of what the well-trained GAN gets."""
-    names = {"gan": 0, "inferior": max(epochs)} | {f"inferior {e}": e for e in sorted(epochs)[:-1]}
+    names = {"gan": 0} | inferior_gan.names(epochs)
     draw_shares(ax, lambda m: of_sets(frame, m)[list(names)].rename(columns=names).sort_index(axis=1), 0)
     ax.set(xlabel="Epochs on the class loss alone", ylabel="Share of the GAN before")
 
