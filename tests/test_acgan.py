@@ -121,3 +121,9 @@ def test_a_checkpoint_of_other_data_is_ignored(tmp_path):
     other = acgan.AcGan(x + 1, y, acgan.Settings(**SMALL), [0])
     other.load(path)
     assert other.epoch == 0
+
+
+def test_an_objective_that_is_not_finite_ends_with_one_line_and_nothing_is_kept(tmp_path):
+    with pytest.raises(GanmcError, match=r"not finite in epoch \d+ at lr 1e\+30; lower lr") as failed:
+        acgan.AcGan(*blobs(), acgan.Settings(**SMALL | {"lr": 1e30}), [0]).train(tmp_path / "gan", every=1, progress=False)
+    assert "\n" not in str(failed.value) and not (tmp_path / "gan").exists()
