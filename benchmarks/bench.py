@@ -1,4 +1,5 @@
 """The ratios this project claims, each taken in one run on one machine: `make bench`. Writes its tables to published/benchmarks too."""
+
 import os
 import shutil
 import subprocess
@@ -13,12 +14,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ganmc_utils import acgan, forests, image_gan, image_sources, networks, paths, quality, records, sources, training
-from ganmc_utils.compression_score import compression_score
-from ganmc_utils.datasets import read, split
-from ganmc_utils.errors import GanmcError
-from ganmc_utils.mixing import Collected, Made, Mixture
-from ganmc_utils.objectives import logit_matching
+from ganmc_utils.core import paths, records
+from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.forests import models as forest_models
+from ganmc_utils.forests import sources as table_sources
+from ganmc_utils.forests.data import read_table, split_table
+from ganmc_utils.gan import acgan, image_networks
+from ganmc_utils.networks import models as network_models
+from ganmc_utils.networks import sources as image_sources
+from ganmc_utils.networks import training
+from ganmc_utils.networks.batches import EpochBatches, Mixture, TeacherLabelledStream
+from ganmc_utils.networks.objectives import logit_matching
+from ganmc_utils.scores import experiment as score_experiment
+from ganmc_utils.scores.compression_score import compression_score
 
 
 def seconds(work):
@@ -30,26 +38,30 @@ def seconds(work):
 def munge(passes=9):
     """`passes` rows per row: a brute-force search in every pass against the k-d tree, same neighbours."""
     try:
-        x = split(read("magic"), 13_000, 100, 5_000).x_train  # real rows lie unevenly, as the tree likes
+        x = split_table(
+            read_table("magic"), 13_000, 100, 5_000
+        ).x_train  # real rows lie unevenly, as the tree likes
     except GanmcError:
         x = np.random.default_rng(0).normal(size=(13_000, 10)).astype(np.float32)
     found = {}
 
     def loop():
-        source = sources.Munge.__new__(sources.Munge)
+        source = table_sources.Munge.__new__(table_sources.Munge)
         source.x, source.p, source.s, rng = x, 0.5, 1.0, np.random.default_rng(0)
         for _ in range(passes):
             source.near = found["loop"] = np.array([brute(x, i) for i in range(len(x))])
             source.one_pass(rng)
 
     def tree():
-        source = sources.Munge(x, None)
+        source = table_sources.Munge(x, None)
         found["tree"] = source.near
         source.sample(passes * len(x), np.random.default_rng(0))
 
     tree()  # warmed up
     slow, fast = seconds(loop), seconds(tree)
-    assert np.array_equal(distance(x, found["loop"]), distance(x, found["tree"])), "the neighbours differ"
+    assert np.array_equal(distance(x, found["loop"]), distance(x, found["tree"])), (
+        "the neighbours differ"
+    )
     return slow, fast
 
 
@@ -72,22 +84,26 @@ def forest_sweep(n=5_000, d=10, trees=20):
 
     def each():
         for k in range(1, trees + 1):
-            forests.fit_student(x, p, k).predict(x)
+            forest_models.fit_student(x, p, k).predict(x)
 
-    return seconds(each), seconds(lambda: forests.curve(forests.fit_student(x, p, trees), x))
+    return seconds(each), seconds(
+        lambda: forest_models.predictions_by_size(forest_models.fit_student(x, p, trees), x)
+    )
 
 
 def gan_seeds(n=2_000, d=10, seeds=5, epochs=5):
     """AC-GANs of five seeds: one after another against one stacked loop."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(seeds, n, d)).astype(np.float32), rng.integers(0, 2, (seeds, n))
-    settings = acgan.Settings(epochs=epochs, snapshots=(epochs,), members=1)
+    settings = acgan.GanSettings(epochs=epochs, snapshots=(epochs,), members=1)
 
     def apart():
         for i in range(seeds):
-            acgan.AcGan(x[i:i + 1], y[i:i + 1], settings, [i]).train(progress=False)
+            acgan.AcGan(x[i : i + 1], y[i : i + 1], settings, [i]).train(progress=False)
 
-    return seconds(apart), seconds(lambda: acgan.AcGan(x, y, settings, list(range(seeds))).train(progress=False))
+    return seconds(apart), seconds(
+        lambda: acgan.AcGan(x, y, settings, list(range(seeds))).train(progress=False)
+    )
 
 
 IMAGES, STEPS, BATCH = 2_000, 20, 128
@@ -97,22 +113,45 @@ def cast():
     """Images, a teacher and a generator of the laptop profile's size (untrained: time does not depend on the weights)."""
     torch.manual_seed(0)
     x, y = torch.rand(IMAGES, 3, 16, 16) * 2 - 1, torch.arange(IMAGES) % 10
-    teacher = networks.make("cnn6", 0, 48, 3, 16).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    gan = acgan.AcGan(x[None], y[None], acgan.Settings(epochs=1, snapshots=(0,), members=1), [0], networks=image_gan.networks(32))
+    teacher = (
+        network_models.make_network("cnn6", 0, 48, 3, 16)
+        .to(memory_format=torch.channels_last)
+        .eval()
+        .requires_grad_(False)
+    )
+    gan = acgan.AcGan(
+        x[None],
+        y[None],
+        acgan.GanSettings(epochs=1, snapshots=(0,), members=1),
+        [0],
+        networks=image_networks.image_networks(32),
+    )
     gan.pool[0] = gan.G.state_dict()
-    return x, y, teacher, image_sources.Generated(gan, 0)
+    return x, y, teacher, image_sources.GeneratedImages(gan, 0)
 
 
 def compress(shares, x, y, teacher, generated):
     """Our loop: a student per share of GAN rows, the training rows' answers known beforehand, GAN rows answered once."""
     ask = lambda rows: training.logits(teacher, rows)
-    real, made = Collected(x, y, BATCH, ask(x)), Made(generated, BATCH, ask, "cpu", "gan")
-    students = [training.Learner(f"p_fake {p}", student(), logit_matching, Mixture(real, made, p), 0) for p in shares]
-    return seconds(lambda: training.train(students, training.Schedule(STEPS, 1e-3, evaluations=1), {}, progress=False))
+    real, made = (
+        EpochBatches(x, y, BATCH, ask(x)),
+        TeacherLabelledStream(generated, BATCH, ask, "cpu", "gan"),
+    )
+    students = [
+        training.Learner(f"p_fake {p}", student(), logit_matching, Mixture(real, made, p), 0)
+        for p in shares
+    ]
+    return seconds(
+        lambda: training.train(
+            students, training.Schedule(STEPS, 1e-3, evaluations=1), {}, progress=False
+        )
+    )
 
 
 def student():
-    return networks.make("lenet_authors", 0, 24, 3, 16).to(memory_format=torch.channels_last)
+    return network_models.make_network("lenet_authors", 0, 24, 3, 16).to(
+        memory_format=torch.channels_last
+    )
 
 
 def sweep():
@@ -134,7 +173,10 @@ def plain_loop():
     """What the authors' script does: rows by index from numpy, the teacher asked again at every step."""
     x, y, teacher, _ = given = cast()
     rows, net, rng = x.numpy(), student(), np.random.default_rng(0)
-    teacher, net = teacher.to(memory_format=torch.contiguous_format), net.to(memory_format=torch.contiguous_format)
+    teacher, net = (
+        teacher.to(memory_format=torch.contiguous_format),
+        net.to(memory_format=torch.contiguous_format),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-3)
 
     def loop():
@@ -160,23 +202,42 @@ def inception_against_compression(n=1000, timed=64):
 
     def score():
         try:
-            compression_score(x[:n], data, teacher, lambda s: student(), seeds=[0], reference_seeds=[1], batch=25)
+            compression_score(
+                x[:n], data, teacher, lambda s: student(), seeds=[0], reference_seeds=[1], batch=25
+            )
         except GanmcError as failed:  # after all its work: random images teach a student nothing
             assert "baseline" in str(failed)
-    return quality.inception_seconds(timed, x.device) * n, quality.seconds(score)
+
+    return score_experiment.inception_seconds(timed, x.device) * n, score_experiment.seconds(score)
 
 
 def quick_book():
     """make book's notebooks on a bare copy of the project, packages installed, against the five minutes they may take."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in subprocess.run(["git", "ls-files"], cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout.split("\n")[:-1]:
+        for name in subprocess.run(
+            ["git", "ls-files"], cwd=paths.ROOT, capture_output=True, text=True, check=True
+        ).stdout.split("\n")[:-1]:
             target = Path(folder) / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(paths.ROOT / name, target)
-        words = ["snakemake", "--cores", str(os.cpu_count()), "--quiet", "all", "--config", "profile=quick"]
+        words = [
+            "snakemake",
+            "--cores",
+            str(os.cpu_count()),
+            "--quiet",
+            "all",
+            "--config",
+            "profile=quick",
+        ]
         bare = {k: v for k, v in os.environ.items() if k != "GANMC_OUT"}
-        run = lambda: subprocess.run([str(Path(sys.executable).with_name(words[0])), *words[1:]], cwd=folder, check=True, capture_output=True,
-                                     env=bare | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": folder})
+        run = lambda: subprocess.run(
+            [str(Path(sys.executable).with_name(words[0])), *words[1:]],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            env=bare
+            | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": folder},
+        )
         return 300.0, seconds(run)
 
 
@@ -188,11 +249,19 @@ def share_of_ceiling(name):
 
 
 BENCHES = (  # what, how, goal for the ratio plain / ours
-    ("Quick book, against its 5 minutes", quick_book, ">= 1"), ("MUNGE, 9 x 13,000 rows, against a search per row", munge, ">= 100"),
-    ("Forests of 1 to 20 trees, against a fit for each", forest_sweep, ">= 8"), ("AC-GANs of five seeds, against one by one", gan_seeds, ">= 3"),
-    ("A compression step, against the authors' way", plain_loop, ">= 3"), ("Eleven shares of GAN rows, against one by one", sweep, ">= 1"),
+    ("Quick book, against its 5 minutes", quick_book, ">= 1"),
+    ("MUNGE, 9 x 13,000 rows, against a search per row", munge, ">= 100"),
+    ("Forests of 1 to 20 trees, against a fit for each", forest_sweep, ">= 8"),
+    ("AC-GANs of five seeds, against one by one", gan_seeds, ">= 3"),
+    ("A compression step, against the authors' way", plain_loop, ">= 3"),
+    ("Eleven shares of GAN rows, against one by one", sweep, ">= 1"),
     ("Eleven shares (plain) against one (ours)", eleven_against_one, "<= 4"),
-    ("Inception Score (plain) against Compression Score (ours)", inception_against_compression, ">= 20"))
+    (
+        "Inception Score (plain) against Compression Score (ours)",
+        inception_against_compression,
+        ">= 20",
+    ),
+)
 
 
 def write(name, text):
@@ -201,18 +270,39 @@ def write(name, text):
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(paths.threads())
+    torch.set_num_threads(paths.thread_count())
     device, rows = torch.device("cuda" if torch.cuda.is_available() else "cpu"), []
     hardware, versions, commit = records.describe_run()
     on = f"{hardware['gpu'] or str(hardware['cores']) + ' cores of ' + hardware['cpu']}, torch {versions['torch']}, commit {commit}"
-    todo = BENCHES + tuple((f"{n}: a training step against its operations at the matrix ceiling", lambda n=n: share_of_ceiling(n), "small")
-                           for n in ("resnet18", "wrn28") if device.type == "cuda")
+    todo = BENCHES + tuple(
+        (
+            f"{n}: a training step against its operations at the matrix ceiling",
+            lambda n=n: share_of_ceiling(n),
+            "small",
+        )
+        for n in ("resnet18", "wrn28")
+        if device.type == "cuda"
+    )
     for name, bench, goal in todo:
         plain, ours = bench()
-        rows.append({"What": name, "Plain, s": f"{plain:,.3g}", "Ours, s": f"{ours:,.3g}", "Ratio": f"{plain / ours:,.1f}", "Goal": goal})
+        rows.append(
+            {
+                "What": name,
+                "Plain, s": f"{plain:,.3g}",
+                "Ours, s": f"{ours:,.3g}",
+                "Ratio": f"{plain / ours:,.1f}",
+                "Goal": goal,
+            }
+        )
         print(f"{name}: {plain / ours:,.1f} ({goal})", flush=True)
-    write("ratios", f"On {on}.\n\n" + pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True))
+    write(
+        "ratios",
+        f"On {on}.\n\n" + pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True),
+    )
     rate, units, stage = cost_model.tables(device)
-    write("units", f"On {on}; measured here: {rate['operations'] / 1e9:,.0f} GFLOP/s in a matrix product, {rate['bytes'] / 1e9:,.0f} GB/s in a copy.\n\n"
-          + pd.DataFrame(units).to_markdown(index=False, disable_numparse=True))
+    write(
+        "units",
+        f"On {on}; measured here: {rate['operations'] / 1e9:,.0f} GFLOP/s in a matrix product, {rate['bytes'] / 1e9:,.0f} GB/s in a copy.\n\n"
+        + pd.DataFrame(units).to_markdown(index=False, disable_numparse=True),
+    )
     write("stages", pd.DataFrame(stage).to_markdown(index=False, disable_numparse=True))

@@ -1,4 +1,5 @@
 """Copy the published headline table into README.md, between its markers."""
+
 import pathlib
 
 root = pathlib.Path(__file__).parents[1]

@@ -4,7 +4,11 @@ server on the net, and they come twice, which a browser reports as an error on e
 
 def drop(app, page, template, context, doctree):
     def is_thebe(script):
-        return "thebe" in f"{getattr(script, 'filename', '')} {getattr(script, 'attributes', {}).get('body', '')}".lower()
+        return (
+            "thebe"
+            in f"{getattr(script, 'filename', '')} {getattr(script, 'attributes', {}).get('body', '')}".lower()
+        )
+
     context["script_files"] = [s for s in context.get("script_files", []) if not is_thebe(s)]
 
 

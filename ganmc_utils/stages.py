@@ -6,6 +6,7 @@ of time saves and stops, and the same command goes on. With --earned FOLDER it b
 too, and packs what it did there: at most `files` pieces of one archive, none larger than PIECE. Needs papermill, not Snakemake or make.
 Exit status: 0 all done, 75 there is more to do, 1 a stage failed.
 """
+
 import argparse
 import io
 import json
@@ -18,15 +19,25 @@ from pathlib import Path
 import papermill
 import yaml
 
-from . import cast, paths, records
-from .checkpoints import OutOfTime
-from .errors import GanmcError
+from ganmc_utils.core import paths, records
+from ganmc_utils.core.checkpoints import OutOfTime
+from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.networks import trained
 
 PIECE, FILES = 15 << 20, 4
-MORE = 75                       # os.EX_TEMPFAIL
-LEAST = 30                      # seconds left, below which no further stage is begun
-ORDER = ("stages/*", "records/*", "notebooks/*.ipynb", "tables/*", "checkpoints/*.json", "figures/*", "checkpoints/teacher-*.safetensors",
-         "checkpoints/*.safetensors", "checkpoints/*.working")  # what is packed first, should not all of it fit
+MORE = 75  # os.EX_TEMPFAIL
+LEAST = 30  # seconds left, below which no further stage is begun
+ORDER = (
+    "stages/*",
+    "records/*",
+    "notebooks/*.ipynb",
+    "tables/*",
+    "checkpoints/*.json",
+    "figures/*",
+    "checkpoints/teacher-*.safetensors",
+    "checkpoints/*.safetensors",
+    "checkpoints/*.working",
+)  # what is packed first, should not all of it fit
 
 
 def folder(profile):
@@ -58,7 +69,7 @@ def run(profile, out, minutes, earned=None):
     try:
         for name, notebook, given in plan(profile):
             done = out / "stages" / f"{name}.json"
-            key = records.digest({"notebook": notebook, "given": given}, cast.MODULES)
+            key = records.digest({"notebook": notebook, "given": given}, trained.MODULES)
             if records.stored(done) == key:
                 continue
             if time.time() > deadline - min(LEAST, 30 * minutes):
@@ -79,7 +90,13 @@ def one(notebook, given, out):
     part, final = (out / "notebooks" / f"{notebook}{end}.ipynb" for end in (".part", ""))
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
-        papermill.execute_notebook(str(paths.ROOT / "notebooks" / f"{notebook}.ipynb"), str(part), given, progress_bar=False, log_output=False)
+        papermill.execute_notebook(
+            str(paths.ROOT / "notebooks" / f"{notebook}.ipynb"),
+            str(part),
+            given,
+            progress_bar=False,
+            log_output=False,
+        )
     except papermill.PapermillExecutionError as failed:
         if failed.ename == OutOfTime.__name__:
             print(f"{notebook}: {failed.evalue}")
@@ -96,7 +113,9 @@ def pack(out, earned, limit=PIECE * FILES):
     with tarfile.open(fileobj=content, mode="w") as archive:
         for file in dict.fromkeys(files):
             if content.tell() + file.stat().st_size + 20_000 > limit:
-                print(f"{file.name}: {file.stat().st_size / 2**20:.0f} MB do not fit and stay on this machine")
+                print(
+                    f"{file.name}: {file.stat().st_size / 2**20:.0f} MB do not fit and stay on this machine"
+                )
                 continue
             archive.add(file, str(file.relative_to(out)))
             packed.add(file)
@@ -104,7 +123,7 @@ def pack(out, earned, limit=PIECE * FILES):
     for old in Path(earned).glob("earned.tar.*"):
         old.unlink()
     for i in range(0, len(whole), PIECE):
-        paths.write_atomically(Path(earned) / f"earned.tar.{i // PIECE}", whole[i:i + PIECE])
+        paths.write_atomically(Path(earned) / f"earned.tar.{i // PIECE}", whole[i : i + PIECE])
     return packed
 
 
@@ -114,18 +133,31 @@ def unpack(earned, out):
     if not pieces:
         return
     try:
-        with tarfile.open(fileobj=io.BytesIO(b"".join(piece.read_bytes() for piece in pieces)), mode="r:") as archive:
-            archive.extractall(out, [m for m in archive.getmembers() if not (out / m.name).exists()], filter="data")
+        with tarfile.open(
+            fileobj=io.BytesIO(b"".join(piece.read_bytes() for piece in pieces)), mode="r:"
+        ) as archive:
+            archive.extractall(
+                out, [m for m in archive.getmembers() if not (out / m.name).exists()], filter="data"
+            )
     except tarfile.TarError as failed:
-        raise GanmcError(f"{earned}: the pieces of earned.tar cannot be unpacked ({failed}); bring all of them, unaltered") from None
+        raise GanmcError(
+            f"{earned}: the pieces of earned.tar cannot be unpacked ({failed}); bring all of them, unaltered"
+        ) from None
 
 
 def main(words=None):
-    parser = argparse.ArgumentParser(prog="python -m ganmc_utils.stages", description="Run the stages of a profile within some minutes; run it again to go on.")
+    parser = argparse.ArgumentParser(
+        prog="python -m ganmc_utils.stages",
+        description="Run the stages of a profile within some minutes; run it again to go on.",
+    )
     parser.add_argument("profile", help="a folder of profiles/, or a path to one")
     parser.add_argument("--out", required=True, type=Path, help="where the run writes")
-    parser.add_argument("--minutes", type=float, default=9, help="time that this command may take (default 9)")
-    parser.add_argument("--earned", type=Path, help="folder of the small files to begin from and to leave behind")
+    parser.add_argument(
+        "--minutes", type=float, default=9, help="time that this command may take (default 9)"
+    )
+    parser.add_argument(
+        "--earned", type=Path, help="folder of the small files to begin from and to leave behind"
+    )
     given = parser.parse_args(words)
     given.out.mkdir(parents=True, exist_ok=True)
     try:

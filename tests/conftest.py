@@ -1,7 +1,8 @@
 """The real data beside the project serve every test, unless GANMC_DATA names others."""
+
 import os
 
-from ganmc_utils.paths import ROOT
+from ganmc_utils.core.paths import ROOT
 
 BESIDE = ROOT.parent / "shared" / "data"
 if BESIDE.is_dir():

@@ -1,4 +1,5 @@
 """The published book builds without a warning, and every page opens in a browser, offline, on a phone."""
+
 import functools
 import http.server
 import shutil
@@ -9,11 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from ganmc_utils import paths
+from ganmc_utils.core import paths
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
+BROWSER = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +34,18 @@ def site(tmp_path_factory):
         shutil.copy(paths.ROOT / part, folder)
     for part in ("book", "published"):
         shutil.copytree(paths.ROOT / part, folder / part)
-    done = subprocess.run([str(Path(sys.executable).with_name("jupyter-book")), "build", "-W", "-n", "--keep-going", str(folder)],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("jupyter-book")),
+            "build",
+            "-W",
+            "-n",
+            "--keep-going",
+            str(folder),
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder / "_build" / "html"
 
@@ -51,22 +71,42 @@ def test_readme_shows_the_published_table():
 @pytest.mark.parametrize("width", [390, 1280])
 def test_every_page_in_a_browser(site, width):
     from playwright.sync_api import sync_playwright
+
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
     handler.log_message = lambda *_: None
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     base, wrong = f"http://127.0.0.1:{server.server_port}/", []
-    pages = [p.relative_to(site) for p in site.rglob("*.html") if "_static" not in p.parts and p.name != "index.html"]  # index forwards to intro
+    pages = [
+        p.relative_to(site)
+        for p in site.rglob("*.html")
+        if "_static" not in p.parts and p.name != "index.html"
+    ]  # index forwards to intro
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=BROWSER, args=FLAGS)
         page = browser.new_page(viewport={"width": width, "height": 800})
-        page.on("console", lambda m: m.type == "error" and wrong.append(f"{page.url}: console: {m.text}"))
+        page.on(
+            "console",
+            lambda m: m.type == "error" and wrong.append(f"{page.url}: console: {m.text}"),
+        )
         page.on("pageerror", lambda e: wrong.append(f"{page.url}: {e}"))
-        page.on("request", lambda r: r.url.startswith(("http:", "https:")) and not r.url.startswith(base) and wrong.append(f"{page.url}: asks {r.url}"))
-        page.on("response", lambda r: r.status >= 400 and wrong.append(f"{page.url}: {r.status} {r.url}"))
+        page.on(
+            "request",
+            lambda r: (
+                r.url.startswith(("http:", "https:"))
+                and not r.url.startswith(base)
+                and wrong.append(f"{page.url}: asks {r.url}")
+            ),
+        )
+        page.on(
+            "response",
+            lambda r: r.status >= 400 and wrong.append(f"{page.url}: {r.status} {r.url}"),
+        )
         for path in pages:
             page.goto(base + str(path), wait_until="load")
-            scroll, client = page.evaluate("[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]")
+            scroll, client = page.evaluate(
+                "[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]"
+            )
             if scroll > client + 1:
                 wrong.append(f"{path}: {scroll} px wide on {client} px")
         browser.close()

@@ -1,4 +1,5 @@
 """The Compression Score by hand, at its limits, and with every way of bringing samples, good and bad."""
+
 import math
 import pickle
 
@@ -7,47 +8,69 @@ import pytest
 import torch
 from PIL import Image
 
-from ganmc_utils import compression_score as cs
-from ganmc_utils import datasets, forests, images, networks, sources, training
-from ganmc_utils.errors import GanmcError
-from ganmc_utils.mixing import Collected
-from ganmc_utils.objectives import supervised
+from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.forests import data as table_data
+from ganmc_utils.forests import models as forest_models
+from ganmc_utils.forests import sources as table_sources
+from ganmc_utils.networks import data as image_data
+from ganmc_utils.networks import models as network_models
+from ganmc_utils.networks import training
+from ganmc_utils.networks.batches import EpochBatches
+from ganmc_utils.networks.objectives import supervised
+from ganmc_utils.scores import compression_score as compression_score_module
 
 
 @pytest.fixture(scope="module")
 def digits():
     """(data, teacher): digits and a network that knows them."""
-    d = images.load("digits", 500, 50, 300, 500, 8, seed=0)
-    learner = training.Learner("teacher", networks.make("cnn6", 0, 8, 1, 8), supervised, Collected(d.x_train, d.y_train, 50), 0)
+    d = image_data.load_images("digits", 500, 50, 300, 500, 8, seed=0)
+    learner = training.Learner(
+        "teacher",
+        network_models.make_network("cnn6", 0, 8, 1, 8),
+        supervised,
+        EpochBatches(d.x_train, d.y_train, 50),
+        0,
+    )
     training.train([learner], training.Schedule(150, 3e-3, evaluations=1), {}, progress=False)
     return d, learner.net
 
 
 def student(seed):
-    return networks.make("cnn5", seed, 4, 1, 8)
+    return network_models.make_network("cnn5", seed, 4, 1, 8)
 
 
 def score(digits, samples, **more):
-    return cs.compression_score(samples, digits[0], digits[1], student, **{"batch": 10, "lr": 3e-3} | more)
+    return compression_score_module.compression_score(
+        samples, digits[0], digits[1], student, **{"batch": 10, "lr": 3e-3} | more
+    )
 
 
 def test_by_hand():
     # v2: (0.6 - 0.2) / (0.7 - 0.2); one se of 0.1 / sqrt(3) each: sqrt((se / 0.5)^2 + (0.4 se / 0.25)^2)
-    value, error = cs.ratio([0.5, 0.6, 0.7], [0.6, 0.7, 0.8], 0.2)
+    value, error = compression_score_module.ratio([0.5, 0.6, 0.7], [0.6, 0.7, 0.8], 0.2)
     se = 0.1 / math.sqrt(3)
-    assert value == pytest.approx(0.8) and error == pytest.approx(math.hypot(se / 0.5, 0.4 * se / 0.25))
-    assert cs.ratio([0.55], [0.75], 0.1)[0] == pytest.approx(0.45 / 0.65)
+    assert value == pytest.approx(0.8) and error == pytest.approx(
+        math.hypot(se / 0.5, 0.4 * se / 0.25)
+    )
+    assert compression_score_module.ratio([0.55], [0.75], 0.1)[0] == pytest.approx(0.45 / 0.65)
 
 
 def test_real_data_score_1_and_noise_0(digits):
     d, _ = digits
     itself = score(digits, d.x_train)
-    assert abs(itself.value - 1) < 3 * itself.error and itself.reference > 0.5 and itself.n == 3 and itself.seconds > 0
+    assert (
+        abs(itself.value - 1) < 3 * itself.error
+        and itself.reference > 0.5
+        and itself.n == 3
+        and itself.seconds > 0
+    )
     paired = score(digits, d.x_train, seeds=[4, 5], reference_seeds=[4, 5])
     assert paired.value == 1 and paired.accuracy == paired.reference, "the same students"
     fresh = score(digits, d.x_fresh)
     assert abs(fresh.value - 1) < 3 * fresh.error + 0.05
-    noise = score(digits, torch.rand(d.x_train.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    noise = score(
+        digits, torch.rand(d.x_train.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    )
     assert noise.value < 0.3 < fresh.value
 
 
@@ -73,7 +96,14 @@ def test_the_order_of_the_samples_has_no_part_in_it(digits):
 def test_versions_differ_in_baseline_and_epochs(digits, monkeypatch):
     steps = []
     train = training.train
-    monkeypatch.setattr(cs.training, "train", lambda learners, schedule, *a, **k: (steps.append(schedule.steps), train(learners, schedule, *a, **k))[1])
+    monkeypatch.setattr(
+        compression_score_module.training,
+        "train",
+        lambda learners, schedule, *a, **k: (
+            steps.append(schedule.steps),
+            train(learners, schedule, *a, **k),
+        )[1],
+    )
     v1 = score(digits, digits[0].x_fresh, version="v1")
     assert v1.baseline == 0.1 and v1.version == "v1" and steps == [250, 250]
     score(digits, digits[0].x_fresh, version="v1")
@@ -88,21 +118,32 @@ def test_every_way_of_bringing_samples(digits, tmp_path):
     (tmp_path / "images").mkdir()
     for i, image in enumerate(pixels):
         Image.fromarray(image[0]).save(tmp_path / "images" / f"{i:04d}.png")
-    assert score(digits, tmp_path / "samples.npz").accuracy == score(digits, str(tmp_path / "images")).accuracy == expected.accuracy
+    assert (
+        score(digits, tmp_path / "samples.npz").accuracy
+        == score(digits, str(tmp_path / "images")).accuracy
+        == expected.accuracy
+    )
 
     class Source:
         def sample(self, n, rng):
             return d.x_fresh[:n], None
+
     assert score(digits, Source()).accuracy == pytest.approx(expected.accuracy, abs=0.05)
 
 
 def test_tables_too():
-    d = datasets.split(datasets.read("breast_cancer"), 250, 100, 219, 0, 0)
-    teacher = forests.fit_teacher(d.x_train, d.y_train, 50)
-    itself = cs.compression_score(d.x_train, d, teacher, seeds=10)
-    jitter = cs.compression_score(sources.Jitter(d.x_train, d.y_train, 0.3), d, teacher)
-    constant = cs.compression_score(np.zeros_like(d.x_train), d, teacher)
-    assert abs(itself.value - 1) < 3 * itself.error < 0.1 and jitter.value > 0.8 and constant.value < 0.05, "one answer for all is at most the baseline"
+    d = table_data.split_table(table_data.read_table("breast_cancer"), 250, 100, 219, 0, 0)
+    teacher = forest_models.fit_teacher(d.x_train, d.y_train, 50)
+    itself = compression_score_module.compression_score(d.x_train, d, teacher, seeds=10)
+    jitter = compression_score_module.compression_score(
+        table_sources.RowJitter(d.x_train, d.y_train, 0.3), d, teacher
+    )
+    constant = compression_score_module.compression_score(np.zeros_like(d.x_train), d, teacher)
+    assert (
+        abs(itself.value - 1) < 3 * itself.error < 0.1
+        and jitter.value > 0.8
+        and constant.value < 0.05
+    ), "one answer for all is at most the baseline"
     assert itself.baseline == pytest.approx(max(np.mean(d.y_train), 1 - np.mean(d.y_train)))
 
 
@@ -120,16 +161,33 @@ def test_a_pickle_is_refused(tmp_path, digits):
         assert "\n" not in str(failed.value)
 
 
-@pytest.mark.parametrize("bad, words", [
-    (lambda x: x / 2 + 0.5, "2 x - 1"), (lambda x: x * 100, "values from"), (lambda x: x[:, :, :4], "shape"), (lambda x: x[:5], "at least 10"),
-    (lambda x: x.permute(0, 2, 3, 1), "transpose"), (lambda x: x * float("nan"), "finite"), (lambda x: "/nowhere/samples.npz", "/nowhere/samples.npz")])
+@pytest.mark.parametrize(
+    "bad, words",
+    [
+        (lambda x: x / 2 + 0.5, "2 x - 1"),
+        (lambda x: x * 100, "values from"),
+        (lambda x: x[:, :, :4], "shape"),
+        (lambda x: x[:5], "at least 10"),
+        (lambda x: x.permute(0, 2, 3, 1), "transpose"),
+        (lambda x: x * float("nan"), "finite"),
+        (lambda x: "/nowhere/samples.npz", "/nowhere/samples.npz"),
+    ],
+)
 def test_bad_samples_are_one_line(digits, bad, words):
     with pytest.raises(GanmcError) as failed:
         score(digits, bad(digits[0].x_fresh))
     assert words in str(failed.value) and "\n" not in str(failed.value)
 
 
-@pytest.mark.parametrize("change, words", [({"version": "v3"}, "v3"), ({"seeds": 0}, "seeds"), ({"batch": 501}, "batch 501"), ({"lr": 1e-9}, "no better than the baseline")])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"version": "v3"}, "v3"),
+        ({"seeds": 0}, "seeds"),
+        ({"batch": 501}, "batch 501"),
+        ({"lr": 1e-9}, "no better than the baseline"),
+    ],
+)
 def test_bad_settings_are_one_line(digits, change, words):
     with pytest.raises(GanmcError) as failed:
         score(digits, digits[0].x_fresh, **change)

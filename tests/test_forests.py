@@ -1,25 +1,33 @@
 """Forests: prefixes against separately built forests, and a student that listens to its teacher."""
+
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
-from ganmc_utils import forests
+from ganmc_utils.forests import models as forest_models
 
 X, Y = load_breast_cancer(return_X_y=True)
 X = X.astype(np.float32)
-TEACHER = forests.fit_teacher(X[:300], Y[:300], n_trees=20)
-P = forests.label(TEACHER, X[:300])
+TEACHER = forest_models.fit_teacher(X[:300], Y[:300], n_trees=20)
+P = forest_models.probability_of_class_1(TEACHER, X[:300])
 
 
 def test_prefixes_are_the_smaller_forests():
-    curve = forests.curve(forests.fit_student(X[:300], P, n_trees=6, seed=3), X[300:])
+    curve = forest_models.predictions_by_size(
+        forest_models.fit_student(X[:300], P, n_trees=6, seed=3), X[300:]
+    )
     for k in range(1, 7):
-        apart = forests.fit_student(X[:300], P, n_trees=k, seed=3).predict(X[300:])
+        apart = forest_models.fit_student(X[:300], P, n_trees=k, seed=3).predict(X[300:])
         np.testing.assert_allclose(curve[k - 1], apart, atol=1e-12)
 
 
 def test_the_student_changes_when_the_teacher_does():
-    one = forests.fit_student(X[:300], P).predict(X[300:])
-    other = forests.fit_student(X[:300], forests.label(forests.fit_teacher(X[:300], 1 - Y[:300], 20), X[:300])).predict(X[300:])
+    one = forest_models.fit_student(X[:300], P).predict(X[300:])
+    other = forest_models.fit_student(
+        X[:300],
+        forest_models.probability_of_class_1(
+            forest_models.fit_teacher(X[:300], 1 - Y[:300], 20), X[:300]
+        ),
+    ).predict(X[300:])
     np.testing.assert_allclose(one + other, 1, atol=0.5)
     assert np.corrcoef(one, other)[0, 1] < -0.5
 
@@ -29,23 +37,33 @@ def test_label_is_the_probability_of_class_one():
 
 
 def test_costs():
-    capped = forests.fit_student(X[:300], P, n_trees=3, max_leaf_nodes=4)
-    found = forests.cost(capped, X, batch=1000)
-    assert found["nodes"] <= 3 * 7 and found["bytes"] < forests.bytes_on_disk(TEACHER) and capped.n_estimators == 3
+    capped = forest_models.fit_student(X[:300], P, n_trees=3, max_leaf_nodes=4)
+    found = forest_models.cost(capped, X, batch=1000)
+    assert (
+        found["nodes"] <= 3 * 7
+        and found["bytes"] < forest_models.bytes_on_disk(TEACHER)
+        and capped.n_estimators == 3
+    )
     assert found["rows_per_second"] > found["rows_per_second_batch_1"] > 0
 
 
 def test_first_trees():
-    three = forests.fit_student(X[:300], P, n_trees=3, max_leaf_nodes=4)
-    one = forests.first_trees(three, 1)
-    assert forests.count_nodes(one) <= 7 and len(three.estimators_) == 3
-    np.testing.assert_array_equal(one.predict(X), forests.curve(three, X)[0])
+    three = forest_models.fit_student(X[:300], P, n_trees=3, max_leaf_nodes=4)
+    one = forest_models.first_trees(three, 1)
+    assert forest_models.count_nodes(one) <= 7 and len(three.estimators_) == 3
+    np.testing.assert_array_equal(one.predict(X), forest_models.predictions_by_size(three, X)[0])
 
 
 def test_what_is_timed_is_what_the_forest_answers():
-    student = forests.fit_student(X[:300], P, 3)
-    assert np.allclose(forests.average(TEACHER, X)[:, 1], forests.label(TEACHER, X))
-    assert np.allclose(forests.average(student, X)[:, 0], student.predict(X))
-    small, large = forests.cost(student, X, 500), forests.cost(TEACHER, X, 500)
-    assert small["rows_per_second"] > 2 * large["rows_per_second"] and small["rows_per_second_batch_1"] > 2 * large["rows_per_second_batch_1"]
-    assert small["nodes"] == forests.count_nodes(student) and small["bytes"] > 0
+    student = forest_models.fit_student(X[:300], P, 3)
+    assert np.allclose(
+        forest_models.mean_of_trees(TEACHER, X)[:, 1],
+        forest_models.probability_of_class_1(TEACHER, X),
+    )
+    assert np.allclose(forest_models.mean_of_trees(student, X)[:, 0], student.predict(X))
+    small, large = forest_models.cost(student, X, 500), forest_models.cost(TEACHER, X, 500)
+    assert (
+        small["rows_per_second"] > 2 * large["rows_per_second"]
+        and small["rows_per_second_batch_1"] > 2 * large["rows_per_second_batch_1"]
+    )
+    assert small["nodes"] == forest_models.count_nodes(student) and small["bytes"] > 0

@@ -1,46 +1,54 @@
 """The networks are those of their papers, at any size; the objectives are their equations."""
+
 import numpy as np
 import pytest
 import torch
 
-from ganmc_utils import networks
-from ganmc_utils.errors import GanmcError
-from ganmc_utils.objectives import Batch, Distillation, logit_matching, supervised
+from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.networks import models as network_models
+from ganmc_utils.networks.objectives import Batch, Distillation, logit_matching, supervised
 
 PUBLISHED = {  # parameters at the paper's size, 32 x 32 in colour, 10 classes
-    "nin": 966_986,            # Lin et al.'s CIFAR-10 model
-    "lenet": 62_006,           # LeNet-5 on colour images
-    "resnet18": 11_173_962,    # He et al., with a 3x3 stem
-    "wrn28": 36_479_194,       # Zagoruyko and Komodakis print 36.5M
+    "nin": 966_986,  # Lin et al.'s CIFAR-10 model
+    "lenet": 62_006,  # LeNet-5 on colour images
+    "resnet18": 11_173_962,  # He et al., with a 3x3 stem
+    "wrn28": 36_479_194,  # Zagoruyko and Komodakis print 36.5M
 }
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameter_counts_are_the_published_ones(name):
-    assert networks.count_parameters(networks.make(name, 0)) == PUBLISHED[name]
+    assert network_models.count_parameters(network_models.make_network(name, 0)) == PUBLISHED[name]
 
 
 def test_the_authors_lenet_has_the_layers_they_list():
-    layers = [m for m in networks.make("lenet_authors", 0) if hasattr(m, "weight")]
-    assert [tuple(m.weight.shape) for m in layers] == [(64, 3, 5, 5), (128, 64, 5, 5), (1024, 128 * 8 * 8), (10, 1024)]
+    layers = [m for m in network_models.make_network("lenet_authors", 0) if hasattr(m, "weight")]
+    assert [tuple(m.weight.shape) for m in layers] == [
+        (64, 3, 5, 5),
+        (128, 64, 5, 5),
+        (1024, 128 * 8 * 8),
+        (10, 1024),
+    ]
 
 
-@pytest.mark.parametrize("name", networks.NETWORKS)
+@pytest.mark.parametrize("name", network_models.NETWORKS)
 @pytest.mark.parametrize("channels, size", [(1, 8), (3, 16), (3, 32)])
 def test_every_network_takes_small_images(name, channels, size):
-    net = networks.make(name, 0, 2 if name != "lenet" else 6, channels, size, 7)
+    net = network_models.make_network(name, 0, 2 if name != "lenet" else 6, channels, size, 7)
     assert net(torch.zeros(3, channels, size, size)).shape == (3, 7)
 
 
 def test_a_seed_is_its_weights():
-    a, b, c = (next(networks.make("cnn6", seed, 4).parameters()) for seed in (0, 0, 1))
+    a, b, c = (
+        next(network_models.make_network("cnn6", seed, 4).parameters()) for seed in (0, 0, 1)
+    )
     assert torch.equal(a, b) and not torch.equal(a, c)
 
 
 @pytest.mark.parametrize("change, words", [({"name": "vgg"}, "vgg"), ({"image_size": 12}, "12")])
 def test_bad_networks_are_one_line(change, words):
     with pytest.raises(GanmcError) as failed:
-        networks.make(**{"name": "nin", "seed": 0} | change)
+        network_models.make_network(**{"name": "nin", "seed": 0} | change)
     assert words in str(failed.value) and "\n" not in str(failed.value)
 
 
@@ -56,16 +64,22 @@ def softmax(a):
 
 def test_logit_matching_by_hand():
     # (0.5^2 + 1 + 1.5^2 + 1 + 2^2 + 3^2) / 2: summed over classes, mean over the batch
-    assert logit_matching(G, Batch(None, Y, Z)).item() == pytest.approx((0.25 + 1 + 2.25 + 1 + 4 + 9) / 2)
+    assert logit_matching(G, Batch(None, Y, Z)).item() == pytest.approx(
+        (0.25 + 1 + 2.25 + 1 + 4 + 9) / 2
+    )
 
 
-@pytest.mark.parametrize("T, alpha, scaled", [(1.0, 1.0, False), (5.0, 0.9, False), (5.0, 0.9, True), (20.0, 0.3, False)])
+@pytest.mark.parametrize(
+    "T, alpha, scaled", [(1.0, 1.0, False), (5.0, 0.9, False), (5.0, 0.9, True), (20.0, 0.3, False)]
+)
 def test_distillation_by_numpy(T, alpha, scaled):
     g, z = G.double().numpy(), Z.double().numpy()
     annealed = -(softmax(z / T) * np.log(softmax(g / T))).sum(1).mean()
     labels = -np.log(softmax(g)[[0, 1], Y.numpy()]).mean()
     expected = alpha * annealed * (T**2 if scaled else 1) + (1 - alpha) * labels
-    assert Distillation(T, alpha, scaled)(G, Batch(None, Y, Z)).item() == pytest.approx(expected, rel=1e-6)
+    assert Distillation(T, alpha, scaled)(G, Batch(None, Y, Z)).item() == pytest.approx(
+        expected, rel=1e-6
+    )
     assert supervised(G, Batch(None, Y)).item() == pytest.approx(labels, rel=1e-6)
 
 
@@ -74,15 +88,18 @@ def test_at_high_temperature_distillation_is_logit_matching():
     g, z = (a - a.mean(1, keepdim=True) for a in (G.double(), Z.double()))
     g.requires_grad_()
     T, K = 1e4, 3
-    l2, = torch.autograd.grad(logit_matching(g, Batch(None, Y, z)), g)
-    kd, = torch.autograd.grad(Distillation(T, 1.0, scaled=True)(g, Batch(None, Y, z)), g)
+    (l2,) = torch.autograd.grad(logit_matching(g, Batch(None, Y, z)), g)
+    (kd,) = torch.autograd.grad(Distillation(T, 1.0, scaled=True)(g, Batch(None, Y, z)), g)
     assert torch.allclose(kd * 2 * K, l2, rtol=1e-3)
 
 
 @pytest.mark.parametrize("objective", [logit_matching, Distillation(5.0, 0.9)])
 def test_the_loss_moves_with_the_teacher_and_with_the_student(objective):
     base = objective(G, Batch(None, Y, Z))
-    assert objective(G, Batch(None, Y, Z + torch.eye(3)[:2])) != base and objective(G + torch.eye(3)[:2], Batch(None, Y, Z)) != base
+    assert (
+        objective(G, Batch(None, Y, Z + torch.eye(3)[:2])) != base
+        and objective(G + torch.eye(3)[:2], Batch(None, Y, Z)) != base
+    )
 
 
 @pytest.mark.parametrize("T, alpha", [(0, 0.9), (-1, 0.9), (5, 0), (5, 1.1), (float("nan"), 0.5)])
@@ -94,8 +111,14 @@ def test_bad_temperatures_and_weights_are_one_line(T, alpha):
 
 @pytest.mark.parametrize("name", ["resnet18", "wrn28"])
 def test_a_strided_projection_is_a_slice_and_a_projection(name):
-    blocks = [m for m in networks.make(name, 0, 2 if name == "resnet18" else 1).modules() if isinstance(m, networks.Stride) and m.step == 2]
+    blocks = [
+        m
+        for m in network_models.make_network(name, 0, 2 if name == "resnet18" else 1).modules()
+        if isinstance(m, network_models.Stride) and m.step == 2
+    ]
     x = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     one = torch.nn.Conv2d(4, 6, 1, bias=False)
     strided = torch.nn.functional.conv2d(x, one.weight, stride=2)
-    assert len(blocks) == (3 if name == "resnet18" else 2) and torch.allclose(one(blocks[0](x)), strided, atol=1e-6)
+    assert len(blocks) == (3 if name == "resnet18" else 2) and torch.allclose(
+        one(blocks[0](x)), strided, atol=1e-6
+    )

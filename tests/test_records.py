@@ -1,23 +1,47 @@
 """Records survive a round trip, refuse what is not a record, and let a killed run go on."""
+
 import json
 
 import pytest
 from pydantic import ValidationError
 
-from ganmc_utils import paths, records
-from ganmc_utils.errors import GanmcError
+from ganmc_utils.core import paths, records
+from ganmc_utils.core.errors import GanmcError
 
 
 def row(**change):
-    return records.Row(**{"experiment": "compression", "dataset": "magic", "teacher": "forest_sqrt", "student": "forest",
-                          "source": "gan", "setting": {"trees": 1}, "seed": 0, "split": "test", "metric": "auc",
-                          "value": 0.9} | change)
+    return records.Row(
+        **{
+            "experiment": "compression",
+            "dataset": "magic",
+            "teacher": "forest_sqrt",
+            "student": "forest",
+            "source": "gan",
+            "setting": {"trees": 1},
+            "seed": 0,
+            "split": "test",
+            "metric": "auc",
+            "value": 0.9,
+        }
+        | change
+    )
 
 
 def record(rows, **change):
-    return records.Record(**{"profile": "quick", "notebook": "06_random_forests", "metrics": rows, "parameters": {"a": [1]},
-                             "seconds": 1.5, "hardware": {"gpu": None}, "versions": {"python": "3"},
-                             "data": {"magic": "ab"}, "commit": "unknown"} | change)
+    return records.Record(
+        **{
+            "profile": "quick",
+            "notebook": "06_random_forests",
+            "metrics": rows,
+            "parameters": {"a": [1]},
+            "seconds": 1.5,
+            "hardware": {"gpu": None},
+            "versions": {"python": "3"},
+            "data": {"magic": "ab"},
+            "commit": "unknown",
+        }
+        | change
+    )
 
 
 def test_round_trip_and_one_column_per_setting(tmp_path):
@@ -25,22 +49,40 @@ def test_round_trip_and_one_column_per_setting(tmp_path):
     path = records.save(made, tmp_path)
     assert path == tmp_path / "records" / "06_random_forests.json"
     assert records.load(path) == made
-    frame = records.frame(made)
-    assert frame.trees.tolist()[0] == 1 and frame.leaf_cap.tolist()[1] == 8 and "setting" not in frame
+    frame = records.as_frame(made)
+    assert (
+        frame.trees.tolist()[0] == 1 and frame.leaf_cap.tolist()[1] == 8 and "setting" not in frame
+    )
     assert frame.trees.isna().tolist() == [False, True]
 
 
-@pytest.mark.parametrize("change", [
-    {"value": float("nan")}, {"value": float("inf")}, {"value": "0.9"}, {"seed": 0.5}, {"source": "magic wand"},
-    {"split": "holdout"}, {"note": "x"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": float("nan")},
+        {"value": float("inf")},
+        {"value": "0.9"},
+        {"seed": 0.5},
+        {"source": "magic wand"},
+        {"split": "holdout"},
+        {"note": "x"},
+    ],
+)
 def test_a_row_refuses(change):
     with pytest.raises(ValidationError):
         row(**change)
 
 
-@pytest.mark.parametrize("damage", [
-    lambda d: d.pop("commit"), lambda d: d.update(note=1), lambda d: d["metrics"][0].update(source="ganx"),
-    lambda d: d["metrics"][0].update(value=None), lambda d: d.update(metrics=[])])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda d: d.pop("commit"),
+        lambda d: d.update(note=1),
+        lambda d: d["metrics"][0].update(source="ganx"),
+        lambda d: d["metrics"][0].update(value=None),
+        lambda d: d.update(metrics=[]),
+    ],
+)
 def test_a_broken_schema_ends_in_one_line_with_a_cure(tmp_path, damage):
     path = records.save(record([row()]), tmp_path)
     content = json.loads(path.read_text())
@@ -48,7 +90,11 @@ def test_a_broken_schema_ends_in_one_line_with_a_cure(tmp_path, damage):
     path.write_text(json.dumps(content))
     with pytest.raises(GanmcError) as failed:
         records.load(path)
-    assert "\n" not in str(failed.value) and path.name in str(failed.value) and "again" in str(failed.value)
+    assert (
+        "\n" not in str(failed.value)
+        and path.name in str(failed.value)
+        and "again" in str(failed.value)
+    )
 
 
 def test_half_a_file_and_no_file_end_in_one_line(tmp_path):
@@ -66,6 +112,7 @@ def test_a_failed_write_leaves_the_old_record(tmp_path, monkeypatch):
 
     def killed(*_):
         raise KeyboardInterrupt
+
     monkeypatch.setattr(paths.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         records.save(record([row(value=0.1)]), tmp_path)
@@ -78,6 +125,7 @@ def test_cached_rows_resume_and_recompute(tmp_path):
     def compute():
         calls.append(1)
         return [row(value=0.1 + 0.2)]
+
     path = tmp_path / "rows.json"
     first = records.cached_rows(path, compute)
     assert records.cached_rows(path, compute) == first and len(calls) == 1
@@ -90,10 +138,24 @@ def test_cached_rows_resume_and_recompute(tmp_path):
 def test_another_key_and_other_code_are_another_result():
     named = records.digest({"seed": 0}, ("forests", "acgan"))
     assert named == records.digest({"seed": 0}, ("forests", "acgan"))
-    assert len({named, records.digest({"seed": 1}, ("forests", "acgan")), records.digest({"seed": 0}, ("forests",))}) == 3
+    assert (
+        len(
+            {
+                named,
+                records.digest({"seed": 1}, ("forests", "acgan")),
+                records.digest({"seed": 0}, ("forests",)),
+            }
+        )
+        == 3
+    )
 
 
 def test_describe_run_says_what_made_the_numbers():
     hardware, versions, commit = records.describe_run()
-    assert hardware["cpu"] and hardware["cores"] >= 1 and hardware["memory_gb"] > 0 and "gpu" in hardware
+    assert (
+        hardware["cpu"]
+        and hardware["cores"] >= 1
+        and hardware["memory_gb"] > 0
+        and "gpu" in hardware
+    )
     assert {"python", "numpy", "torch", "scikit-learn"} <= set(versions) and commit

@@ -1,16 +1,20 @@
 """Sources against slow oracles: shapes, types, shares, seeds, and MUNGE row by row."""
+
 import numpy as np
 import pytest
 
-from ganmc_utils import sources
-from ganmc_utils.errors import GanmcError
+from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.forests import sources as table_sources
 
 rng0 = np.random.default_rng(0)
 X = rng0.normal(size=(120, 4)).astype(np.float32)
 Y = (rng0.random(120) < 0.3).astype(int)
 
 
-@pytest.mark.parametrize("make", [sources.Jitter, sources.Smote, sources.Munge, sources.MungeAuthors])
+@pytest.mark.parametrize(
+    "make",
+    [table_sources.RowJitter, table_sources.Smote, table_sources.Munge, table_sources.MungeAuthors],
+)
 def test_shape_type_and_seed(make):
     source = make(X, Y)
     a, b, c = (source.sample(301, np.random.default_rng(s)) for s in (1, 1, 2))
@@ -19,7 +23,7 @@ def test_shape_type_and_seed(make):
     assert not np.array_equal(a[0], c[0])
 
 
-@pytest.mark.parametrize("make", [sources.Jitter, sources.Smote])
+@pytest.mark.parametrize("make", [table_sources.RowJitter, table_sources.Smote])
 def test_class_shares(make):
     _, intended = make(X, Y).sample(4000, np.random.default_rng(0))
     assert abs(intended.mean() - Y.mean()) < 4 * np.sqrt(0.25 / 4000)
@@ -29,13 +33,13 @@ def test_nearest_is_brute_force_even_with_duplicates():
     x = np.concatenate([X, X[:3]])
     distance = np.square(x[:, None] - x[None]).sum(2)
     np.fill_diagonal(distance, np.inf)
-    near = sources.nearest(x)
+    near = table_sources.nearest(x)
     assert (near != np.arange(len(x))).all()
     np.testing.assert_allclose(distance[np.arange(len(x)), near], distance.min(1))
 
 
 def test_munge_equals_a_slow_oracle():
-    munge = sources.Munge(X, Y, p=0.6, s=2.0)
+    munge = table_sources.Munge(X, Y, p=0.6, s=2.0)
     fast = munge.one_pass(np.random.default_rng(3))
     rng = np.random.default_rng(3)  # the same draws, used row by row and write by write
     traded, z = rng.random(X.shape) < 0.6, rng.standard_normal((len(X), 2, X.shape[1]))
@@ -53,25 +57,31 @@ def test_munge_equals_a_slow_oracle():
 
 
 def test_munge_limits():
-    unchanged, _ = sources.Munge(X, Y, p=0.0).sample(len(X), np.random.default_rng(0))
+    unchanged, _ = table_sources.Munge(X, Y, p=0.0).sample(len(X), np.random.default_rng(0))
     np.testing.assert_array_equal(np.sort(unchanged, 0), np.sort(X, 0))
-    authors = sources.MungeAuthors(X, Y, p=0.0).one_pass(np.random.default_rng(0))
+    authors = table_sources.MungeAuthors(X, Y, p=0.0).one_pass(np.random.default_rng(0))
     np.testing.assert_array_equal(authors, X)
 
 
 def test_jitter_variance():
-    made, _ = sources.Jitter(np.zeros((50, 4), np.float32), Y[:50], scale=0.5).sample(20000, np.random.default_rng(0))
+    made, _ = table_sources.RowJitter(np.zeros((50, 4), np.float32), Y[:50], scale=0.5).sample(
+        20000, np.random.default_rng(0)
+    )
     np.testing.assert_allclose(made.std(0), 0.5, rtol=0.03)
 
 
 def test_smote_stays_between_rows_of_a_class():
-    made, intended = sources.Smote(X, Y).sample(500, np.random.default_rng(0))
+    made, intended = table_sources.Smote(X, Y).sample(500, np.random.default_rng(0))
     for c in (0, 1):
-        assert (made[intended == c] >= X[Y == c].min(0) - 1e-6).all() and (made[intended == c] <= X[Y == c].max(0) + 1e-6).all()
+        assert (made[intended == c] >= X[Y == c].min(0) - 1e-6).all() and (
+            made[intended == c] <= X[Y == c].max(0) + 1e-6
+        ).all()
 
 
 def test_one_line_errors():
     with pytest.raises(GanmcError, match="200 asked for but only 120"):
-        sources.Rows(X).sample(200, np.random.default_rng(0))
+        table_sources.RealRows(X).sample(200, np.random.default_rng(0))
     with pytest.raises(GanmcError, match="smaller class has 3 rows"):
-        sources.Smote(X[:20], np.r_[np.ones(3, int), np.zeros(17, int)]).sample(10, np.random.default_rng(0))
+        table_sources.Smote(X[:20], np.r_[np.ones(3, int), np.zeros(17, int)]).sample(
+            10, np.random.default_rng(0)
+        )

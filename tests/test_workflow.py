@@ -1,4 +1,5 @@
 """The workflow runs what changed and nothing else, goes on after a kill, and ends a bad run with one line."""
+
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from ganmc_utils import paths
+from ganmc_utils.core import paths
 
 BIN = Path(sys.executable).parent
 CHAPTER = """
@@ -26,8 +27,12 @@ while {waits} and not (out / "go").exists():
 
 
 def notebook(path, *cells):
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells],
-                                    metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    made = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(c) for c in cells],
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
+    )
     made.cells[0].metadata["tags"] = ["parameters"]
     nbformat.write(made, path)
 
@@ -36,17 +41,33 @@ def notebook(path, *cells):
 def project(tmp_path):
     """The workflow with chapters that take no time, one of which waits to be let go."""
     for folder in ("ganmc_utils", "book"):
-        shutil.copytree(paths.ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            paths.ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
     shutil.copy(paths.ROOT / "Snakefile", tmp_path)
     (tmp_path / "notebooks").mkdir()
     for source in (paths.ROOT / "notebooks").glob("*.ipynb"):
         waits = not source.stem.startswith("08")
-        notebook(tmp_path / "notebooks" / source.name, 'profile: str = "quick"', CHAPTER.format(name=source.stem, waits=waits))
+        notebook(
+            tmp_path / "notebooks" / source.name,
+            'profile: str = "quick"',
+            CHAPTER.format(name=source.stem, waits=waits),
+        )
     return tmp_path
 
 
 def command():
-    return [str(BIN / "snakemake"), "--cores", "2", "--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "--quiet", "rules"]
+    return [
+        str(BIN / "snakemake"),
+        "--cores",
+        "2",
+        "--nolock",
+        "--rerun-incomplete",
+        "--rerun-triggers",
+        "mtime",
+        "--quiet",
+        "rules",
+    ]
 
 
 def environment():
@@ -58,8 +79,14 @@ def runs(project):
 
 
 def test_a_killed_workflow_goes_on_and_a_second_run_does_nothing(project):
-    first = subprocess.Popen(command(), cwd=project, env=environment(), start_new_session=True,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        command(),
+        cwd=project,
+        env=environment(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.time() + 120
     while not runs(project) and time.time() < deadline:
         time.sleep(0.2)
@@ -68,21 +95,42 @@ def test_a_killed_workflow_goes_on_and_a_second_run_does_nothing(project):
     chapters = {p.stem for p in (project / "notebooks").glob("*.ipynb")}
     assert runs(project) and "08_scoreboard" not in runs(project)
     (project / "results/quick/go").touch()
-    again = subprocess.run(command(), cwd=project, env=environment(), capture_output=True, text=True)
+    again = subprocess.run(
+        command(), cwd=project, env=environment(), capture_output=True, text=True
+    )
     assert again.returncode == 0, again.stderr[-2000:]
     assert set(runs(project)) == chapters and runs(project)["08_scoreboard"] == 1
     before = runs(project)
-    third = subprocess.run(command(), cwd=project, env=environment(), capture_output=True, text=True)
+    third = subprocess.run(
+        command(), cwd=project, env=environment(), capture_output=True, text=True
+    )
     assert third.returncode == 0 and runs(project) == before, third.stderr[-2000:]
-    notebook(project / "notebooks/08_scoreboard.ipynb", 'profile: str = "quick"  # new', CHAPTER.format(name="08_scoreboard", waits=False))
+    notebook(
+        project / "notebooks/08_scoreboard.ipynb",
+        'profile: str = "quick"  # new',
+        CHAPTER.format(name="08_scoreboard", waits=False),
+    )
     subprocess.run(command(), cwd=project, env=environment(), capture_output=True, check=True)
     assert runs(project) == before | {"08_scoreboard": 2}, "only the changed notebook runs again"
 
 
-@pytest.mark.parametrize("name", [p.stem for p in sorted((paths.ROOT / "notebooks").glob("*.ipynb"))])
+@pytest.mark.parametrize(
+    "name", [p.stem for p in sorted((paths.ROOT / "notebooks").glob("*.ipynb"))]
+)
 def test_an_unknown_parameter_ends_the_run_with_one_line(tmp_path, name):
-    done = subprocess.run([str(BIN / "papermill"), str(paths.ROOT / "notebooks" / f"{name}.ipynb"), str(tmp_path / "out.ipynb"),
-                           "-p", "n_tres", "3"], env=os.environ | {"GANMC_OUT": str(tmp_path)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            str(BIN / "papermill"),
+            str(paths.ROOT / "notebooks" / f"{name}.ipynb"),
+            str(tmp_path / "out.ipynb"),
+            "-p",
+            "n_tres",
+            "3",
+        ],
+        env=os.environ | {"GANMC_OUT": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode != 0
     *_, last = done.stderr.strip().splitlines()
     assert last.startswith("GanmcError") and "n_tres" in last and "known parameters" in last
