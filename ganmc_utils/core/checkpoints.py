@@ -59,19 +59,6 @@ def load(path, fingerprint, device="cpu"):
     return tree, json.loads(header["note"])
 
 
-def to_float16(state):
-    """A copy of a state_dict with its float32 numbers as float16: what is kept of a network that is done."""
-    return {
-        k: v.detach().half() if v.dtype == torch.float32 else v.detach().clone()
-        for k, v in state.items()
-    }
-
-
-def to_float32(state):
-    """A state_dict of half() as float32 again."""
-    return {k: v.float() if v.dtype == torch.float16 else v for k, v in state.items()}
-
-
 def restore_optimizer(optimizer, state):
     """Put back the state part of an optimizer's state_dict; its settings stay those of the run."""
     state = {int(i): values for i, values in state.items()}

@@ -8,15 +8,10 @@ from urllib.request import urlopen
 
 from tqdm.auto import tqdm
 
-from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.errors import user_error
 
 TIMEOUT = 20  # seconds without a byte before a download is given up
 ELSEWHERE = "set data_dir or GANMC_DATA to the folder that has it"
-
-
-def user_error(where, problem, cure):
-    """A GanmcError of one line whatever the parts hold (library messages and column names bring line ends)."""
-    return GanmcError(" ".join(f"{where}: {problem}; {cure}".split()))
 
 
 def fetch(url, path, sha256=""):

@@ -4,6 +4,15 @@
 class GanmcError(Exception):
     """A mistake the reader can mend: what is wrong, where, and the cure, in one line."""
 
-    def _render_traceback_(self):
+    def _render_traceback_(self) -> list[str]:
         # IPython (and so papermill) asks an exception how to print itself: one line, no stack.
         return [f"{type(self).__name__}: {self}"]
+
+
+def user_error(where: object, problem: str, cure: str) -> GanmcError:
+    """The GanmcError "where: problem; cure", to be raised by the caller.
+
+    It is one line whatever the parts hold: library messages and column names bring line ends.
+    """
+    line = f"{where}: {problem}; {cure}"
+    return GanmcError(" ".join(line.split()))

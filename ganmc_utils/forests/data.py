@@ -18,7 +18,8 @@ from sklearn.datasets import load_breast_cancer
 from tqdm.auto import tqdm
 
 from ganmc_utils.core import paths
-from ganmc_utils.core.download import ELSEWHERE, content, fetch, user_error
+from ganmc_utils.core.download import ELSEWHERE, content, fetch
+from ganmc_utils.core.errors import user_error
 
 UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
 MAGIC_URL, HIGGS_URL = f"{UCI}/magic/magic04.data", f"{UCI}/00280/HIGGS.csv.gz"

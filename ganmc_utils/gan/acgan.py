@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from ganmc_utils.core import checkpoints, cuda_graphs
+from ganmc_utils.core import checkpoints, cuda_graphs, rounding
 from ganmc_utils.core.errors import GanmcError
 
 CHUNK = 10_000  # samples made at a time
@@ -242,7 +242,7 @@ class AcGan:
                 self.seconds += time.monotonic() - started
                 bar.update()
                 if self.epoch in s.snapshots:
-                    self.pool[self.epoch] = checkpoints.to_float16(self.G.state_dict())
+                    self.pool[self.epoch] = rounding.to_float16(self.G.state_dict())
                 stop = (
                     checkpoint is not None and self.epoch < s.epochs and checkpoints.out_of_time()
                 )
@@ -295,7 +295,7 @@ class AcGan:
     def maker(self, seed_index, epoch, member):
         """The generator of one seed and member as kept at an epoch: (w (1, n, noise), c (1, n)) -> (1, n, ...)."""
         state = self.G.one(
-            checkpoints.to_float32(self.pool[epoch]), seed_index * self.settings.members + member
+            rounding.to_float32(self.pool[epoch]), seed_index * self.settings.members + member
         )
 
         @torch.no_grad()

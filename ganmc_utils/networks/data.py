@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from torchvision.datasets import CIFAR10
 
 from ganmc_utils.core import paths
-from ganmc_utils.core.download import ELSEWHERE, fetch, user_error
+from ganmc_utils.core.download import ELSEWHERE, fetch
+from ganmc_utils.core.errors import user_error
 
 BATCHES = "cifar-10-batches-py"  # the folder that torchvision looks for
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import torch
 from tqdm.auto import tqdm
 
-from ganmc_utils.core import checkpoints
+from ganmc_utils.core import checkpoints, rounding
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.parameters import Network
 from ganmc_utils.core.paths import write_atomically
@@ -156,18 +156,18 @@ class Cast:
                 path.stem,
                 learner.name,
             )
-            net.load_state_dict(checkpoints.to_float32(checkpoints.to_float16(net.state_dict())))
+            net.load_state_dict(rounding.to_float32(rounding.to_float16(net.state_dict())))
             learner.history[-1] |= {
                 part: training.accuracy(net, *data) for part, data in parts.items()
             }
             checkpoints.save(
-                path, path.stem, {"net": checkpoints.to_float16(net.state_dict())}, learner.history
+                path, path.stem, {"net": rounding.to_float16(net.state_dict())}, learner.history
             )
             path.with_suffix(".working").unlink()
             history = learner.history
         else:
             tree, history = found
-            net.load_state_dict(checkpoints.to_float32(tree["net"]))
+            net.load_state_dict(rounding.to_float32(tree["net"]))
         return net.eval().requires_grad_(False), history
 
     def gan(self):

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ganmc_utils.core.download import user_error
-from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.forests import models as forest_models
 from ganmc_utils.networks import training
 from ganmc_utils.networks.batches import EpochBatches
@@ -36,7 +35,7 @@ class Score:
     """value ± error (standard error over the students' seeds, with that of the reference), and what it is made of."""
 
     value: float
-    user_error: float
+    error: float
     accuracy: float  # acc(D), mean over seeds
     reference: float  # acc(D_real)
     baseline: float
