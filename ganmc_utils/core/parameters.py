@@ -1,61 +1,134 @@
-"""The parameters of each notebook, typed and bounded; papermill itself only warns about an unknown name."""
+"""The parameters of each notebook, typed, bounded and explained.
 
-from typing import Annotated, Literal
+papermill only warns about a name that a notebook does not know; `check` stops the run with one
+line. The descriptions here also make book/parameters.md (see ganmc_utils.core.parameter_page).
+"""
+
+import ast
+import json
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ganmc_utils.core import paths
 from ganmc_utils.core.errors import GanmcError
 
 TableSourceId = Literal[
     "train", "gan", "train+gan", "jitter", "smote", "munge", "munge_authors", "fresh"
 ]
+Series = Literal["real_share", "distinct", "within_class", "blur", "label_noise"]
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
-
-
-class Parameters(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    profile: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-    out_dir: str = ""
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ParameterGroup(BaseModel):
-    """A group of parameters inside a notebook's own."""
+    """Parameters that belong together: those of a notebook, or a dictionary among them."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class TableGan(ParameterGroup):
-    """AC-GANs trained with one objective; class_weight 1 with one member is the paper's."""
+class Parameters(ParameterGroup):
+    """What every notebook takes."""
 
-    class_weight: Positive  # weight of L_class in the generator's objective
-    members: Count  # GANs per seed, pooled
+    profile: str = Field(
+        pattern=r"^[a-z0-9_]+$",
+        description="Name of the run. `quick` is the smoke test and not evidence.",
+    )
+    out_dir: str = Field(
+        default="",
+        description="Folder that the run reads from and writes to. "
+        "Empty: `$GANMC_OUT`, else `results/<profile>`.",
+    )
+
+
+class TableGan(ParameterGroup):
+    """AC-GANs for a table, all trained with one objective."""
+
+    class_weight: Positive = Field(
+        description="Weight of L_class in the generator's objective. The paper's is 1."
+    )
+    members: Count = Field(
+        description="GANs trained for each seed, whose samples are pooled. The paper trains one."
+    )
 
 
 class ForestTask(ParameterGroup):
-    """What chapter 06 does with one dataset."""
+    """What is done with one table, in chapters 06 and 07."""
 
-    name: str  # how records and pages call it
-    table: str  # breast_cancer, magic, higgs, evergreen or csv
-    path: str = ""  # csv only: the file
-    target: str = ""  # csv only: the column of labels
-    n_train: Count
-    n_validation: Count
-    n_test: Count
-    n_fresh: Annotated[int, Field(ge=0)] = 0
-    seeds: Annotated[list[int], Field(min_length=1)]
-    max_features: Annotated[list[Literal["sqrt", "none"]], Field(min_length=1)]
-    max_trees: Annotated[int, Field(ge=1, le=20)]  # the student's size axis ends here
-    sources: Annotated[list[TableSourceId], Field(min_length=1)]
-    gan_epochs: Count = 1
-    gans: list[TableGan] = []  # needed where sources has gan or train+gan
-    leaf_caps: list[Annotated[int, Field(ge=2)]] = []  # empty: no small students
-    small_trees: Count = 3  # the small students have 1 to this many trees
-    small_budget: Count = 9  # teacher queries per training row for the small students
-    preparation: Literal["clean", "authors"] = "clean"
+    name: str = Field(description="What records, tables and figures call this task.")
+    table: str = Field(
+        description="Where the rows come from: `breast_cancer`, `magic`, `higgs`, `evergreen`, "
+        "or `csv` for a file of your own."
+    )
+    path: str = Field(default="", description="The csv file. Empty unless the table is `csv`.")
+    target: str = Field(
+        default="",
+        description="The column of the csv file that holds the labels. "
+        "Empty unless the table is `csv`.",
+    )
+    n_train: Count = Field(
+        description="Training rows. The paper uses 10,000 of MAGIC, 1,000 to 100,000 of Higgs and "
+        "5,000 of Evergreen."
+    )
+    n_validation: Count = Field(
+        description="Validation rows, on which settings and GAN epochs are chosen."
+    )
+    n_test: Count = Field(description="Test rows, which are looked at once, for reporting.")
+    n_fresh: int = Field(
+        default=0,
+        ge=0,
+        description="Further real rows that the teacher never sees: what the source `fresh` has "
+        "to give.",
+    )
+    seeds: list[int] = Field(
+        min_length=1,
+        description="One entire run for each seed: split, teacher, GAN, sources and students.",
+    )
+    max_features: list[Literal["sqrt", "none"]] = Field(
+        min_length=1,
+        description="Features that the teacher considers at a split, one teacher for each entry; "
+        "the first is the main one. `none` means all features, as the paper says; `sqrt` gives the "
+        "score of the teacher that the paper reports for MAGIC.",
+    )
+    max_trees: int = Field(
+        ge=1,
+        le=20,
+        description="Students have 1 to this many trees. The paper goes up to 20.",
+    )
+    sources: list[TableSourceId] = Field(
+        min_length=1,
+        description="Where the rows of the compression set come from. `train+gan` needs `gan`.",
+    )
+    gan_epochs: Count = Field(
+        default=1, description="Epochs of AC-GAN training. It matters only with the source `gan`."
+    )
+    gans: list[TableGan] = Field(
+        default=[],
+        description="The AC-GANs to train and choose from on validation. "
+        "Empty only where `gan` is not among the sources.",
+    )
+    leaf_caps: list[Annotated[int, Field(ge=2)]] = Field(
+        default=[],
+        description="Limits on the leaves of a tree in the small students. "
+        "Empty: no small students are trained.",
+    )
+    small_trees: Count = Field(
+        default=3, description="The small students have 1 to this many trees."
+    )
+    small_budget: Count = Field(
+        default=9, description="Teacher queries per training row for the small students."
+    )
+    preparation: Literal["clean", "authors"] = Field(
+        default="clean",
+        description="How features are standardized. `clean`: with the mean and deviation of the "
+        "training rows. `authors`: with those of all rows, test rows too, and without the first "
+        "row of the file, as the authors' published code does.",
+    )
 
     @model_validator(mode="after")
-    def gan_rows_need_gans(self):
+    def check_that_gans_are_given(self) -> "ForestTask":
+        """The sources `gan` and `train+gan` need something to sample from."""
         if "train+gan" in self.sources and "gan" not in self.sources:
             raise ValueError("train+gan needs gan among the sources")
         if "gan" in self.sources and not self.gans:
@@ -66,126 +139,254 @@ class ForestTask(ParameterGroup):
 
 
 class RandomForests(Parameters):
-    data_dir: str
-    teacher_trees: Count
-    fake_per_real: Count
-    jitter_scales: Annotated[list[Positive], Field(min_length=1)]
-    throughput_rows: Count
-    datasets: Annotated[list[ForestTask], Field(min_length=1)]
+    """Chapter 06: compression of random forests (Sec. 4 of the paper)."""
+
+    data_dir: str = Field(
+        description="Folder of the real data. Empty: `$GANMC_DATA`, else `data/`."
+    )
+    teacher_trees: Count = Field(description="Trees of the teacher. The paper's has 500.")
+    fake_per_real: Count = Field(
+        description="Teacher queries per training row, the same for every source. "
+        "The paper makes 9."
+    )
+    jitter_scales: list[Positive] = Field(
+        min_length=1,
+        description="Candidate scales of the baseline jitter, in standard deviations of a feature; "
+        "validation chooses.",
+    )
+    throughput_rows: Count = Field(
+        description="Rows in the batch that is timed for Fig. 3f. The paper times 30,000."
+    )
+    datasets: list[ForestTask] = Field(
+        min_length=1, description="The tables, and what is done with each."
+    )
 
 
 class ImageData(ParameterGroup):
-    """Which images, and how they are split; fresh ones are real images that nobody trains on."""
+    """Which images, and how they are split."""
 
-    name: Literal["digits", "cifar10"]
-    image_size: Count  # averaged down to this by a whole factor
-    n_train: Count
-    n_validation: Count
-    n_test: Count
-    n_fresh: Annotated[int, Field(ge=0)]
-    seed: int = 0  # of the split
+    name: Literal["digits", "cifar10"] = Field(
+        description="The images: `cifar10` as in the paper, or the `digits` of scikit-learn."
+    )
+    image_size: Count = Field(
+        description="Height and width in pixels; the images are averaged down to it by a whole "
+        "factor. The paper uses 32."
+    )
+    n_train: Count = Field(description="Training images. The paper uses 50,000.")
+    n_validation: Count = Field(
+        description="Validation images, on which p_fake and the GAN epoch are chosen. "
+        "The paper uses 5,000."
+    )
+    n_test: Count = Field(description="Test images. The paper uses 5,000.")
+    n_fresh: int = Field(
+        ge=0,
+        description="Further real images that neither the teacher nor the GAN is trained on: the "
+        "ceiling for any generator. 0 leaves that ceiling out, as the paper does.",
+    )
+    seed: int = Field(default=0, description="Seed of the split.")
 
 
 class Network(ParameterGroup):
-    """A network of ganmc_utils.networks and how it is trained."""
+    """A network and how it is trained."""
 
-    network: str
-    width: Count | None = None  # none: the paper's
-    epochs: Count  # passes over as many rows as the training part has
-    batch: Count
-    lr: Positive
-    optimizer: Literal["adam", "sgd"] = "adam"
-    decay: Literal["constant", "cosine"] = "constant"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    augment: Literal["none", "flips", "flips+crops"] = (
-        "none"  # of its training images; students: none or flips
+    network: str = Field(
+        description="The architecture: `nin`, `lenet`, `lenet_authors`, `cnn5`, `cnn6`, "
+        "`resnet18` or `wrn28`."
+    )
+    width: Count | None = Field(
+        default=None,
+        description="Channels of the first layer, which scale all other layers (for `wrn28` the "
+        "widening factor). `null`: the paper's.",
+    )
+    epochs: Count = Field(
+        description="Epochs: passes over as many images as the training part has, wherever the "
+        "images come from. The paper trains students for 200."
+    )
+    batch: Count = Field(description="Images per training step.")
+    lr: Positive = Field(
+        description="Learning rate. The paper's students use 1e-4 with the L2 objective and 1e-3 "
+        "or 0.1 with distillation."
+    )
+    optimizer: Literal["adam", "sgd"] = Field(
+        default="adam",
+        description="`adam`, or `sgd` with Nesterov momentum of 0.9. The paper uses SGD for its "
+        "third pair of Table 1.",
+    )
+    decay: Literal["constant", "cosine"] = Field(
+        default="constant",
+        description="How the learning rate changes. `cosine`: it rises over the first twentieth "
+        "of the steps, then falls to 0.",
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="Weight decay of the optimizer.")
+    augment: Literal["none", "flips", "flips+crops"] = Field(
+        default="none",
+        description="Augmentation of the training images. Only networks that learn from labels "
+        "can take `flips+crops`.",
     )
 
 
 class ImageGan(ParameterGroup):
-    """The image AC-GAN: width of its first layer, epochs, and the epochs whose generators are kept."""
+    """The AC-GAN for images."""
 
-    width: Count
-    epochs: Count
-    snapshots: Annotated[list[Count], Field(min_length=1)]
-    batch: Count
-    lr: Positive  # paper: 2e-4
-    choice_epochs: Count  # of the short students that choose a snapshot on validation
+    width: Count = Field(
+        description="Channels of the generator's last hidden layer; all other layers of both "
+        "networks scale with them."
+    )
+    epochs: Count = Field(description="Epochs of training. The paper trains for 1,000.")
+    snapshots: list[Count] = Field(
+        min_length=1,
+        description="Epochs after which a copy of the generator is kept. Validation chooses one.",
+    )
+    batch: Count = Field(description="Real images per training step.")
+    lr: Positive = Field(description="Learning rate of Adam. The paper's is 2e-4.")
+    choice_epochs: Count = Field(
+        description="Epochs of the short students that choose a snapshot on validation."
+    )
 
 
 class NetworkChapter(Parameters):
-    """What chapters 00 to 05 share: the cast."""
+    """What the chapters on networks share (00 to 05 and 07)."""
 
-    data_dir: str
-    device: Literal["auto", "cpu", "cuda"]
-    compile: bool  # training steps through torch.compile: results equal within rounding
-    seeds: Annotated[list[int], Field(min_length=1)]  # one run of each student per seed
-    data: ImageData
-    teacher: Network
-    student: Network
-    gan: ImageGan
-
-
-Shares = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+    data_dir: str = Field(
+        description="Folder of the real data. Empty: `$GANMC_DATA`, else `data/`."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        description="Where to train. `auto`: on a GPU if there is one, else on the CPU."
+    )
+    compile: bool = Field(
+        description="Whether training steps go through `torch.compile`: faster on a GPU after a "
+        "slow start, and equal within rounding."
+    )
+    seeds: list[int] = Field(
+        min_length=1, description="Each student is trained once with each seed."
+    )
+    data: ImageData = Field(description="The images and how they are split.")
+    teacher: Network = Field(
+        description="The teacher, trained on the labels. The paper uses a pre-trained `nin`."
+    )
+    student: Network = Field(description="The student. The paper's is `lenet_authors`.")
+    gan: ImageGan = Field(description="The AC-GAN, trained on the training images.")
 
 
 class Pair(ParameterGroup):
-    """A row of Table 1: distillation with alpha L_T + (1 - alpha) L_0; p_fakes: candidates, chosen on validation."""
+    """A row of Table 1: distillation with the objective alpha L_T + (1 - alpha) L_0."""
 
-    teacher: Network
-    student: Network
-    T: Positive
-    alpha: Annotated[float, Field(gt=0, le=1)]
-    p_fakes: Shares
+    teacher: Network = Field(description="The teacher of this pair, trained on the labels.")
+    student: Network = Field(description="The student of this pair.")
+    T: Positive = Field(
+        description="Temperature of the annealed class probabilities. "
+        "The paper uses 5, 20 and 6 for its three pairs."
+    )
+    alpha: float = Field(
+        gt=0,
+        le=1,
+        description="Weight of the distillation loss; the rest goes to the labels. "
+        "The paper uses 0.9, 0.9 and 0.95 for its three pairs.",
+    )
+    p_fakes: list[Share] = Field(
+        min_length=1,
+        description="Candidate shares of GAN images in the mixture; validation chooses.",
+    )
 
 
 class DnnCompression(NetworkChapter):
-    other_student: Network
-    p_fakes: Shares
-    jitter_scale: Positive
-    pairs: list[Pair]
+    """Chapter 01: compression of networks (Fig. 1 and Table 1)."""
+
+    other_student: Network = Field(
+        description="A second student for the L2 objective: the classic LeNet, with a ReLU after "
+        "each layer."
+    )
+    p_fakes: list[Share] = Field(
+        min_length=1,
+        description="Candidate shares of GAN images in the mixture of Fig. 1; validation chooses.",
+    )
+    jitter_scale: Positive = Field(
+        description="Scale of the baseline jitter, in standard deviations of a pixel."
+    )
+    pairs: list[Pair] = Field(description="The rows of Table 1. Empty: none is trained.")
 
 
 class PFakeSweep(NetworkChapter):
-    p_fakes: Shares
-    jitter_scale: Positive
+    """Chapter 02: the share of GAN images (Fig. 2a)."""
+
+    p_fakes: list[Share] = Field(
+        min_length=1,
+        description="Shares of GAN images to train with. The paper goes from 0 to 1 by 0.1.",
+    )
+    jitter_scale: Positive = Field(
+        description="Scale of the baseline jitter, in standard deviations of a pixel."
+    )
 
 
 class MixtureChapter(NetworkChapter):
-    p_fakes: Shares
+    """Chapters 03 and 05: augmentation (Fig. 2b) and supervised learning (Fig. 2d)."""
+
+    p_fakes: list[Share] = Field(
+        min_length=1,
+        description="Shares of GAN images in the mixture. In chapter 03 they are candidates, and "
+        "validation chooses; in chapter 05 each is reported.",
+    )
 
 
 class ScoreStudents(ParameterGroup):
-    """The students that a set of samples trains (Adam): for one epoch, for five in the paper's first version."""
+    """The students that a set of samples trains, for the Compression Score.
 
-    students: Count  # of each set and draw
-    batch: Count
-    lr: Positive
+    They train for one epoch, and for five in the score of the paper's first version.
+    """
 
-
-Series = Literal["real_share", "distinct", "within_class", "blur", "label_noise"]
+    students: Count = Field(description="Students for each set of samples and each draw of it.")
+    batch: Count = Field(description="Images per training step.")
+    lr: Positive = Field(description="Learning rate of Adam.")
 
 
 class CompressionScores(NetworkChapter):
-    score: ScoreStudents
-    classifier: Network  # what Inception Score, FID and KID see through
-    inception: bool  # see through Inception-v3 instead; its weights are a download
-    inferior_epochs: Annotated[
-        list[Count], Field(min_length=1)
-    ]  # on L_class alone after which the GAN is scored (paper: 10)
-    levels: dict[Series, Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2)]]
-    timing_images: Count  # that Inception-v3 is timed on
-    teacher_trees: Count  # these three and table: as in chapter 06
-    fake_per_real: Count
-    jitter_scales: Annotated[list[Positive], Field(min_length=1)]
-    table: ForestTask
+    """Chapter 07: scores for generators (Sec. 5, Table 4)."""
+
+    score: ScoreStudents = Field(description="The students behind the Compression Score.")
+    classifier: Network = Field(
+        description="The network whose features and predictions Inception Score, FID and KID use."
+    )
+    inception: bool = Field(
+        description="Whether those scores use Inception-v3 instead, as the paper does; its weights "
+        "are a download."
+    )
+    inferior_epochs: list[Count] = Field(
+        min_length=1,
+        description="Further epochs on L_class alone after which the GAN is scored. "
+        "The last gives the inferior GAN, after 10 epochs in the paper.",
+    )
+    levels: dict[Series, Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2)]] = (
+        Field(
+            description="Levels at which real images are degraded, for each series: "
+            "`real_share` (share of real images, the rest generated), `distinct` (share of "
+            "distinct images), `within_class` (share of each class that is kept), `blur` "
+            "(standard deviation in pixels) and `label_noise` (share of random labels)."
+        )
+    )
+    timing_images: Count = Field(description="Images that Inception-v3 is timed on.")
+    teacher_trees: Count = Field(
+        description="Trees of the teacher of the table, as in chapter 06. The paper's has 500."
+    )
+    fake_per_real: Count = Field(
+        description="Teacher queries per training row of the table, as in chapter 06. "
+        "The paper makes 9."
+    )
+    jitter_scales: list[Positive] = Field(
+        min_length=1,
+        description="Candidate scales of the baseline jitter for the table, in standard deviations "
+        "of a feature; validation chooses.",
+    )
+    table: ForestTask = Field(
+        description="The table whose sources are scored, with the GANs of the task of the same "
+        "name in chapter 06."
+    )
 
 
 class Scoreboard(Parameters):
-    pass
+    """Chapter 08: the claims of the paper against the records in `out_dir`."""
 
 
-NOTEBOOKS = {
+NOTEBOOKS: dict[str, type[Parameters]] = {
     "00_teachers_and_gan": NetworkChapter,
     "01_dnn_compression": DnnCompression,
     "02_p_fake_sweep": PFakeSweep,
@@ -198,20 +399,29 @@ NOTEBOOKS = {
 }
 
 
-def check(notebook, names):
-    """Validate a notebook's globals() right after its parameter cell; names that begin with _ or hold
-    no literal (imports, IPython's own) are not parameters. Raises GanmcError with one line."""
-    literal = (bool, int, float, str, list, dict, tuple, type(None))
+def check(notebook: str, names: dict[str, Any]) -> Parameters:
+    """Validate a notebook's globals() right after its parameter cell.
+
+    Names that begin with _ or hold no literal (imports, IPython's own) are not parameters.
+
+    Raises:
+        GanmcError: an unknown, missing or wrong parameter; one line that names it.
+    """
+    literals = (bool, int, float, str, list, dict, tuple, type(None))
     given = {
-        k: v
-        for k, v in names.items()
-        if not k.startswith("_") and k not in ("In", "Out") and isinstance(v, literal)
+        name: value
+        for name, value in names.items()
+        if isinstance(value, literals) and not name.startswith("_") and name not in ("In", "Out")
     }
     return check_dict(notebook, given)
 
 
-def check_dict(notebook, given):
-    """Validate a dict of parameters (a profile file merged over the notebook's own)."""
+def check_dict(notebook: str, given: dict[str, Any]) -> Parameters:
+    """Validate the parameters of a notebook.
+
+    Raises:
+        GanmcError: an unknown, missing or wrong parameter; one line that names it.
+    """
     try:
         return NOTEBOOKS[notebook](**given)
     except ValidationError as failed:
@@ -222,3 +432,14 @@ def check_dict(notebook, given):
             f"{notebook}: parameter {where}: {first['msg'].lower()} (got {first['input']!r:.60}); "
             f"known parameters: {known}"
         ) from None
+
+
+def notebook_defaults(notebook: str) -> dict[str, Any]:
+    """The literals of a notebook's parameter cell: the settings of the smoke test."""
+    file = paths.ROOT / "notebooks" / f"{notebook}.ipynb"
+    cells = json.loads(file.read_text())["cells"]
+    (cell,) = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    return {
+        assignment.target.id: ast.literal_eval(assignment.value)
+        for assignment in ast.parse("".join(cell["source"])).body
+    }
