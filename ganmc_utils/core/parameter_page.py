@@ -82,11 +82,11 @@ def section_of_notebook(notebook: str) -> str:
     if issubclass(model, NetworkChapter):
         shared = NetworkChapter
         others += " and of the chapters on networks"
-    heading = f"## `{notebook}`\n"
+    sentence = f"## Chapter {notebook[:2]}\n\n`{notebook}` takes {others}"
     if set(model.model_fields) == set(shared.model_fields):
-        return f"{heading}\nOnly {others}.\n"
+        return f"{sentence}.\n"
     table = notebook_table(model, set(shared.model_fields), notebook_defaults(notebook))
-    return f"{heading}\nBesides {others}:\n\n{table}"
+    return f"{sentence}, and these:\n\n{table}"
 
 
 def notebook_table(model: type[ParameterGroup], shared: set[str], defaults: dict) -> str:
