@@ -1,325 +1,448 @@
-"""The Compression Score of Sec. 5: a set of samples is as good as the student it trains.
+"""The Compression Score of Sec. 5: a set of samples is as good as the student that it trains.
 
     CompressionScore(D; D_real) = (acc(D) - baseline) / (acc(D_real) - baseline)
 
-acc(D): accuracy on real test data of a student that learned the teacher's answers on D. Version "v2": the baseline is the
-share of the most common class, students train for one epoch; "v1": 1 / n_classes and five epochs. The same call scores
-images (students are networks, accuracy) and tables (students are trees; accuracy too, the baseline is the same).
+acc(D) is the accuracy, on real test data, of a student that learned the teacher's predictions on D.
+The two versions of the paper differ in the baseline and in the training of students:
+
+    "v2"  the share of the most common class; one epoch
+    "v1"  1 / number of classes; five epochs
+
+The same call scores images, whose students are networks, and tables, whose students are trees.
 """
+
+from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from sklearn.ensemble import RandomForestClassifier
+from torch import Tensor, nn
 
 from ganmc_utils.core.errors import GanmcError, user_error
+from ganmc_utils.core.source import Source
 from ganmc_utils.forests import models as forest_models
+from ganmc_utils.forests.data import Dataset
 from ganmc_utils.networks import training
 from ganmc_utils.networks.batches import EpochBatches
+from ganmc_utils.networks.data import ImageDataset
 from ganmc_utils.networks.objectives import logit_matching
 from ganmc_utils.report import statistics
 
-EPOCHS_OF_VERSION = {"v2": 1, "v1": 5}  # epochs
-REFERENCE_SEEDS = (
-    1_000_000  # added to the seeds of students of D for those of D_real, which are drawn apart
-)
-_REFERENCES = {}  # accuracies of students of D_real, by the content of everything they come from
+EPOCHS_OF_VERSION = {"v2": 1, "v1": 5}
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
+FEWEST_ROWS = 2  # of a table
+ROUNDING = 1.001  # pixels in [-1, 1] may leave it by so much
+
+# Added to the seeds of the students of D for those of D_real, which are drawn independently.
+REFERENCE_SEEDS = 1_000_000
+
+# Accuracies of the students of D_real, by the content of everything that decides them.
+_REFERENCE_ACCURACIES: dict[str, list[float]] = {}
+
+Array = np.ndarray | Tensor
+ImageTeacher = nn.Module | Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Score:
-    """value ± error (standard error over the students' seeds, with that of the reference), and what it is made of."""
+    """The Compression Score of a set of samples D, and what it is made of.
+
+    Attributes:
+        value: 1 where D is as good as the real data, 0 where its students know nothing.
+        error: standard error of the value over the students' seeds, those of the real data
+            included; NaN for one student.
+        accuracy: acc(D), the mean over students.
+        reference: acc(D_real), the mean over students.
+        baseline: accuracy without any knowledge of x.
+        seconds: that the score took.
+        n: students of D.
+        version: "v2" or "v1".
+    """
 
     value: float
     error: float
-    accuracy: float  # acc(D), mean over seeds
-    reference: float  # acc(D_real)
+    accuracy: float
+    reference: float
     baseline: float
     seconds: float
-    n: int  # students of D
+    n: int
     version: str
 
 
 def compression_score(
-    samples,
-    dataset,
-    teacher,
-    student=None,
+    samples: Array | Source | str | Path,
+    dataset: ImageDataset | Dataset,
+    teacher: ImageTeacher | RandomForestClassifier,
+    student: Callable[[int], nn.Module] | None = None,
     *,
-    version="v2",
-    seeds=3,
-    reference_seeds=None,
-    batch=50,
-    lr=1e-3,
-    progress=False,
-):
-    """Score `samples` against the real data of `dataset`; Score.
+    version: str = "v2",
+    seeds: int | Sequence[int] = 3,
+    reference_seeds: Sequence[int] | None = None,
+    batch: int = 50,
+    lr: float = 1e-3,
+    progress: bool = False,
+) -> Score:
+    """Score samples against the real data of `dataset`.
 
-    samples: an array (n, C, H, W) or (n, d) scaled as dataset.x_train is (uint8 images are scaled here), a Source, an .npz
-    file with one array, or a folder of images. dataset: images.Images or datasets.Dataset. teacher: for images a network or any
-    x -> logits (n, K); for tables a forest. student: for images seed -> new network; for tables None (one regression tree).
-    seeds: how many students of the samples, or a list of their seeds; reference_seeds: those of the students of the real data,
-    trained once for each set of arguments (None: as many others, so that the two accuracies are independent).
-    batch, lr (Adam): of the students, who take as many steps on D as on D_real, in an order drawn anew for each.
-    GanmcError (one line): wrong shape, range or number of samples, an unknown version, a reference no better than the baseline."""
+    Students take as many steps on the samples as on the real data, in an order that is drawn anew
+    for each student.
+
+    Args:
+        samples: an array (n, C, H, W) or (n, d), scaled as dataset.x_train is (uint8 images are
+            scaled here), a Source, an .npz file with one array, or a folder of images.
+        dataset: the real data: students are tested on its test part, D_real is its training part.
+        teacher: for images a network or any function x -> logits (n, K); for tables a forest.
+        student: for images a function seed -> new network; for tables None (one regression tree).
+        version: of the paper, "v2" or "v1".
+        seeds: how many students of the samples, or a list of their seeds.
+        reference_seeds: of the students of the real data, which are trained once for each set of
+            arguments; None: as many others, so that the two accuracies are independent.
+        batch: images per training step of a student.
+        lr: learning rate of Adam, of a student.
+        progress: whether a progress bar is shown.
+
+    Raises:
+        GanmcError: wrong shape, range or number of samples, an unknown version, no seeds, or a
+            reference that is no better than the baseline; one line.
+    """
     if version not in EPOCHS_OF_VERSION:
         raise GanmcError(f"compression score: version {version!r}; choose v2 or v1")
     seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    others = (
-        [REFERENCE_SEEDS + s for s in seeds] if reference_seeds is None else list(reference_seeds)
-    )
-    if not seeds or not others:
+    if reference_seeds is None:
+        reference_seeds = [REFERENCE_SEEDS + seed for seed in seeds]
+    if not seeds or not len(reference_seeds):
         raise GanmcError(
-            "compression score: no seeds; train at least one student of the samples and one of the real data"
+            "compression score: no seeds; train at least one student of the samples and one of "
+            "the real data"
         )
     started = time.monotonic()
-    kind = (
-        ImageStudents(dataset, teacher, student, EPOCHS_OF_VERSION[version], batch, lr, progress)
-        if dataset.x_train.ndim == 4
-        else TreeStudents(dataset, teacher)
-    )
-    x = in_fixed_order(kind.scaled(read_samples(samples, kind)))
-    key = hashlib.sha256(kind.content() + repr((version, others, batch, lr)).encode()).hexdigest()
-    if key not in _REFERENCES:
-        _REFERENCES[key] = kind.accuracies(in_fixed_order(kind.x_train), others)
-    real, found = _REFERENCES[key], kind.accuracies(x, seeds)
-    labels = torch.as_tensor(dataset.y_train).cpu().numpy()
-    baseline = (
-        float(np.bincount(labels).max() / len(labels))
-        if version == "v2"
-        else 1 / len(np.unique(labels))
-    )
+    if dataset.x_train.ndim == 4:
+        epochs = EPOCHS_OF_VERSION[version]
+        students = ImageStudents(dataset, teacher, student, epochs, batch, lr, progress)
+    else:
+        students = TreeStudents(dataset, teacher)
+    x = in_fixed_order(students.scaled(read_samples(samples, students)))
+    settings = (version, list(reference_seeds), batch, lr)
+    reference_accuracies = accuracies_of_real_data(students, settings, reference_seeds)
+    accuracies = students.accuracies(x, seeds)
+    baseline = baseline_accuracy(dataset.y_train, version)
+    value, error = ratio(accuracies, reference_accuracies, baseline)
     return Score(
-        *ratio(found, real, baseline),
-        float(np.mean(found)),
-        float(np.mean(real)),
-        baseline,
-        time.monotonic() - started,
-        len(seeds),
-        version,
+        value=value,
+        error=error,
+        accuracy=float(np.mean(accuracies)),
+        reference=float(np.mean(reference_accuracies)),
+        baseline=baseline,
+        seconds=time.monotonic() - started,
+        n=len(seeds),
+        version=version,
     )
 
 
-def ratio(found, real, baseline):
-    """(value, standard error) of the score from the accuracies of students of D and of D_real.
+def accuracies_of_real_data(
+    students: ImageStudents | TreeStudents, settings: tuple, seeds: Sequence[int]
+) -> list[float]:
+    """Test accuracies of students of the real data, trained once for each content and settings."""
+    key = hashlib.sha256(students.content() + repr(settings).encode()).hexdigest()
+    if key not in _REFERENCE_ACCURACIES:
+        real = in_fixed_order(students.x_train)
+        _REFERENCE_ACCURACIES[key] = students.accuracies(real, seeds)
+    return _REFERENCE_ACCURACIES[key]
 
-    First-order error propagation: with a = acc(D) - baseline and b = acc(D_real) - baseline, se^2 = (se_a / b)^2 + (a se_b / b^2)^2."""
-    (a, se_a, n), (b, se_b, _) = statistics.mean_se(found), statistics.mean_se(real)
-    a, b = a - baseline, b - baseline
+
+def baseline_accuracy(y: Array, version: str) -> float:
+    """The accuracy that needs no x: classes y (n,); see the versions at the top of this module."""
+    classes = torch.as_tensor(y).cpu().numpy()
+    if version == "v1":
+        return 1 / len(np.unique(classes))
+    return float(np.bincount(classes).max() / len(classes))
+
+
+def ratio(
+    accuracies: Sequence[float], reference_accuracies: Sequence[float], baseline: float
+) -> tuple[float, float]:
+    """The score and its standard error, from the accuracies of students of D and of D_real.
+
+    First-order error propagation: with a = acc(D) - baseline and b = acc(D_real) - baseline,
+
+        (standard error of a / b)^2 = (se_a / b)^2 + (a se_b / b^2)^2
+
+    It is NaN for one student of D.
+
+    Raises:
+        GanmcError: b is not above 0.
+    """
+    mean, se_a, n = statistics.mean_se(accuracies)
+    reference, se_b, _ = statistics.mean_se(reference_accuracies)
+    a = mean - baseline
+    b = reference - baseline
     if not b > 0:
         raise GanmcError(
-            f"compression score: students of the real data score {b + baseline:.3f}, no better than the baseline {baseline:.3f}; "
-            "train them longer (a smaller batch, a larger lr) or choose a stronger student"
+            f"compression score: students of the real data score {reference:.3f}, no better than "
+            f"the baseline {baseline:.3f}; train them longer (a smaller batch, a larger lr) or "
+            "choose a stronger student"
         )
-    return a / b, float(np.hypot(se_a / b, a * se_b / b**2)) if n > 1 else float("nan")
+    error = float(np.hypot(se_a / b, a * se_b / b**2)) if n > 1 else float("nan")
+    return a / b, error
 
 
-def read_samples(samples, kind):
-    """An array from whatever the samples are; a Source is asked for as many rows as the real data have."""
+# Ways to bring samples
+
+
+def read_samples(
+    samples: Array | Source | str | Path, students: ImageStudents | TreeStudents
+) -> Array:
+    """An array of samples; a Source draws as many as there are real data."""
     if hasattr(samples, "sample"):
-        return samples.sample(len(kind.x_train), kind.rng())[0]
+        x, _ = samples.sample(len(students.x_train), students.random_stream())
+        return x
     if isinstance(samples, (str, Path)):
         path = Path(samples)
         return read_folder(path) if path.is_dir() else read_npz(path)
     return samples
 
 
-def read_npz(path):
-    """The one array of an .npz file; no pickle is opened."""
+def read_npz(path: Path) -> np.ndarray:
+    """The one array of an .npz file; no pickle is opened.
+
+    Raises:
+        GanmcError: it cannot be read, or holds something else than one array.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files") or len(file.files) != 1:
-                raise user_error(
-                    path,
-                    f"holds {getattr(file, 'files', 'no names')}",
-                    "save one array, with np.savez(path, x=samples)",
-                )
-            return file[file.files[0]]
+            names = getattr(file, "files", "no names")
+            if isinstance(names, str) or len(names) != 1:
+                cure = "save one array, with np.savez(path, x=samples)"
+                raise user_error(path, f"holds {names}", cure)
+            return file[names[0]]
     except GanmcError:
         raise
-    except (
-        Exception
-    ) as failed:  # numpy raises half a dozen kinds: absent, truncated, no zip, a pickle inside
-        raise user_error(
-            path,
-            f"cannot be read as .npz ({failed})",
-            "save the samples with np.savez(path, x=samples)",
-        ) from None
+    except Exception as failed:  # absent, truncated, no zip, a pickle inside: each of another kind
+        problem = f"cannot be read as .npz ({failed})"
+        cure = "save the samples with np.savez(path, x=samples)"
+        raise user_error(path, problem, cure) from None
 
 
-def read_folder(path):
-    """The .png and .jpg images of a folder, in the order of their names: uint8 (n, C, H, W)."""
-    files = sorted(f for f in path.iterdir() if f.suffix.lower() in (".png", ".jpg", ".jpeg"))
+def read_folder(path: Path) -> np.ndarray:
+    """The .png and .jpg images of a folder, in the order of their names: uint8 (n, C, H, W).
+
+    Raises:
+        GanmcError: there are none, one cannot be read, or they are not all of one shape.
+    """
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_ENDINGS)
     if not files:
         raise user_error(path, "no .png or .jpg in it", "choose a folder of images")
-    found = []
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                pixels = np.asarray(image.convert("RGB" if image.mode not in ("L", "1") else "L"))
-        except OSError as failed:
-            raise user_error(
-                file, f"cannot be read ({failed})", "delete it or bring the original"
-            ) from None
-        found.append(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
-    if len({image.shape for image in found}) > 1:
+    images = [read_image(file) for file in files]
+    if len({image.shape for image in images}) > 1:
         raise user_error(path, "images of several sizes or colours", "make them alike")
-    return np.stack(found)
+    return np.stack(images)
 
 
-def in_fixed_order(x):
-    """The rows in an order of their own (along a fixed random direction), so that the order they came in has no part in the score."""
-    rows = torch.as_tensor(x).flatten(1).double().cpu()
-    direction = torch.randn(
-        rows.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64
-    )
-    return (
-        x[(rows @ direction).argsort().numpy()]
-        if isinstance(x, np.ndarray)
-        else x[(rows @ direction).argsort().to(x.device)]
-    )
+def read_image(file: Path) -> np.ndarray:
+    """One image, grey or RGB: uint8 (C, H, W)."""
+    try:
+        with Image.open(file) as image:
+            is_grey = image.mode in ("L", "1")
+            pixels = np.asarray(image.convert("L" if is_grey else "RGB"))
+    except OSError as failed:
+        problem = f"cannot be read ({failed})"
+        raise user_error(file, problem, "delete it or bring the original") from None
+    return pixels[None] if is_grey else pixels.transpose(2, 0, 1)
 
 
-def check(x, like, least):
-    """One line for samples that are not numbers of the shape and range of the real ones."""
-    shape = tuple(like.shape[1:])
-    if tuple(x.shape[1:]) != shape:
-        last = x.ndim == 4 and (x.shape[3], *x.shape[1:3]) == shape
+def in_fixed_order(x: Array) -> Array:
+    """The samples sorted along a fixed random direction.
+
+    So the order in which they were brought has no part in the score.
+    """
+    flat = torch.as_tensor(x).flatten(1).double().cpu()
+    rng = torch.Generator().manual_seed(0)
+    direction = torch.randn(flat.shape[1], generator=rng, dtype=torch.float64)
+    order = (flat @ direction).argsort()
+    return x[order.numpy()] if isinstance(x, np.ndarray) else x[order.to(x.device)]
+
+
+def check_samples(x: Tensor, real: Array, fewest: int) -> None:
+    """Check samples x against the real ones.
+
+    Raises:
+        GanmcError: another shape, fewer than `fewest`, or numbers that are not finite.
+    """
+    expected = tuple(real.shape[1:])
+    if tuple(x.shape[1:]) != expected:
         raise GanmcError(
-            f"samples: shape {tuple(x.shape)}, the real data have (n, {', '.join(map(str, shape))}); "
-            + (
-                "the channels come first: x.transpose(0, 3, 1, 2)"
-                if last
-                else "bring samples of that shape"
-            )
+            f"samples: shape {tuple(x.shape)}, the real data have "
+            f"(n, {', '.join(map(str, expected))}); {cure_of_shape(x, expected)}"
         )
-    if len(x) < least:
-        raise GanmcError(f"samples: {len(x)}; bring at least {least}")
+    if len(x) < fewest:
+        raise GanmcError(f"samples: {len(x)}; bring at least {fewest}")
     if not torch.isfinite(x).all():
         raise GanmcError(
             "samples: not all numbers are finite; leave out the rows with NaN or infinity"
         )
 
 
-class ImageStudents:
-    """Students are networks that match the teacher's logits (Eq. 1)."""
+def cure_of_shape(x: Tensor, expected: tuple) -> str:
+    """What to do with samples of a wrong shape."""
+    if x.ndim == 4 and (x.shape[3], *x.shape[1:3]) == expected:
+        return "the channels come first: x.transpose(0, 3, 1, 2)"
+    return "bring samples of that shape"
 
-    def __init__(self, dataset, teacher, student, epochs, batch, lr, progress):
+
+# Students
+
+
+class ImageStudents:
+    """Networks that match the teacher's logits (Eq. 1), trained with Adam.
+
+    Args:
+        dataset: the real images.
+        teacher: a network, or any function x -> logits (n, K).
+        student: a function seed -> new network.
+        epochs: passes over as many images as there are real ones.
+        batch: images per training step.
+        lr: learning rate.
+        progress: whether a progress bar is shown.
+
+    Raises:
+        GanmcError: no student, or a batch larger than the real data.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        teacher: ImageTeacher,
+        student: Callable[[int], nn.Module] | None,
+        epochs: int,
+        batch: int,
+        lr: float,
+        progress: bool,
+    ):
         if student is None:
             raise GanmcError("compression score: no student; give a function seed -> network")
-        self.data, self.student, self.batch, self.lr, self.progress = (
-            dataset,
-            student,
-            batch,
-            lr,
-            progress,
-        )
-        self.x_train, self.device = dataset.x_train, dataset.x_train.device
-        self.ask = (
-            (lambda x: training.logits(teacher, x))
-            if isinstance(teacher, torch.nn.Module)
-            else teacher
-        )
+        self.data = dataset
+        self.x_train = dataset.x_train
+        self.device = dataset.x_train.device
+        self.teacher = teacher
+        self.student = student
+        self.batch = batch
+        self.lr = lr
+        self.progress = progress
         if batch > len(self.x_train):
             raise GanmcError(
-                f"compression score: batch {batch} is larger than the {len(self.x_train)} real images; lower the batch"
+                f"compression score: batch {batch} is larger than the {len(self.x_train)} real "
+                "images; lower the batch"
             )
         self.steps = epochs * (len(self.x_train) // batch)
 
-    def rng(self):
+    def random_stream(self) -> torch.Generator:
+        """What samples of a Source are drawn with."""
         return torch.Generator(self.device).manual_seed(0)
 
-    def scaled(self, x):
-        """float32 in [-1, 1] on the device."""
-        x = torch.as_tensor(x)
-        x = (x.float() / 127.5 - 1 if x.dtype == torch.uint8 else x.float()).to(self.device)
-        check(x, self.x_train, self.batch)
-        low, high = float(x.min()), float(x.max())
-        if low < -1.001 or high > 1.001 or (low >= 0 and float(self.x_train.min()) < 0):
-            raise GanmcError(
-                f"samples: values from {low:.3g} to {high:.3g}, the real data go from -1 to 1; scale them (from [0, 1]: 2 x - 1) or pass uint8"
-            )
-        return x
+    def teacher_logits(self, x: Tensor) -> Tensor:
+        """The teacher's logits (n, K) of images x."""
+        if isinstance(self.teacher, nn.Module):
+            return training.logits(self.teacher, x)
+        return self.teacher(x)
 
-    def content(self):
-        """Bytes of all that the reference depends on: the images, the teacher's answers, a student's first weights."""
-        parts = [
-            self.x_train,
-            self.data.y_train,
-            self.data.x_test,
-            self.data.y_test,
-            self.ask(self.x_train),
+    def scaled(self, x: Array) -> Tensor:
+        """Images as float32 in [-1, 1] on the device.
+
+        Raises:
+            GanmcError: they do not fit the real images, or seem to be of another range.
+        """
+        x = torch.as_tensor(x)
+        pixels = x.float() / 127.5 - 1 if x.dtype == torch.uint8 else x.float()
+        pixels = pixels.to(self.device)
+        check_samples(pixels, self.x_train, self.batch)
+        low, high = float(pixels.min()), float(pixels.max())
+        is_outside = low < -ROUNDING or high > ROUNDING
+        is_from_0 = low >= 0 and float(self.x_train.min()) < 0
+        if is_outside or is_from_0:
+            raise GanmcError(
+                f"samples: values from {low:.3g} to {high:.3g}, the real data go from -1 to 1; "
+                "scale them (from [0, 1]: 2 x - 1) or pass uint8"
+            )
+        return pixels
+
+    def content(self) -> bytes:
+        """All that decides the reference: images, labels, teacher's logits, a student's weights."""
+        d = self.data
+        tensors = [
+            *(d.x_train, d.y_train, d.x_test, d.y_test),
+            self.teacher_logits(d.x_train),
             *self.student(0).state_dict().values(),
         ]
-        return b"".join(part.detach().cpu().contiguous().numpy().tobytes() for part in parts)
+        return b"".join(t.detach().cpu().contiguous().numpy().tobytes() for t in tensors)
 
-    def accuracies(self, x, seeds):
-        """Test accuracy of a student per seed, all trained side by side."""
-        rows = EpochBatches(
-            x,
-            torch.zeros(len(x), dtype=torch.long, device=self.device),
-            self.batch,
-            self.ask(x),
-            name="samples",
-        )
-        learners = [
-            training.Learner(
-                f"student {s}",
-                self.student(s).to(self.device, memory_format=torch.channels_last),
-                logit_matching,
-                rows,
-                s,
-            )
-            for s in seeds
-        ]
+    def accuracies(self, x: Tensor, seeds: Sequence[int]) -> list[float]:
+        """Test accuracy of a student of images x for each seed, all trained side by side."""
+        no_labels = torch.zeros(len(x), dtype=torch.long, device=self.device)
+        batches = EpochBatches(x, no_labels, self.batch, self.teacher_logits(x), name="samples")
+        learners = [self.learner(batches, seed) for seed in seeds]
+        schedule = training.Schedule(self.steps, self.lr, evaluations=1)
+        test_part = {"test": (self.data.x_test, self.data.y_test)}
         training.train(
-            learners,
-            training.Schedule(self.steps, self.lr, evaluations=1),
-            {"test": (self.data.x_test, self.data.y_test)},
-            label="Compression Score",
-            progress=self.progress,
+            learners, schedule, test_part, label="Compression Score", progress=self.progress
         )
         return [learner.history[-1]["test"] for learner in learners]
 
+    def learner(self, batches: EpochBatches, seed: int) -> training.Learner:
+        """A new student of the batches."""
+        net = self.student(seed).to(self.device, memory_format=torch.channels_last)
+        return training.Learner(f"student {seed}", net, logit_matching, batches, seed)
+
 
 class TreeStudents:
-    """Students are regression trees on the teacher's probability of class 1, as many rows as the real data."""
+    """Regression trees on the teacher's probability of class 1, of as many rows as the real data.
 
-    def __init__(self, dataset, teacher):
-        self.data, self.teacher, self.x_train = dataset, teacher, dataset.x_train
+    Args:
+        dataset: the real rows.
+        teacher: a forest.
+    """
 
-    def rng(self):
+    def __init__(self, dataset: Dataset, teacher: RandomForestClassifier):
+        self.data = dataset
+        self.x_train = dataset.x_train
+        self.teacher = teacher
+
+    def random_stream(self) -> np.random.Generator:
+        """What samples of a Source are drawn with."""
         return np.random.default_rng(0)
 
-    def scaled(self, x):
-        x = np.asarray(x, np.float32)
-        check(torch.as_tensor(x), self.x_train, 2)
-        return x
+    def scaled(self, x: Array) -> np.ndarray:
+        """Rows as float32 (n, d).
 
-    def content(self):
-        parts = (
-            self.x_train,
-            self.data.y_train,
-            self.data.x_test,
-            self.data.y_test,
-            forest_models.probability_of_class_1(self.teacher, self.x_train),
-        )
-        return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+        Raises:
+            GanmcError: they do not fit the real rows.
+        """
+        rows = np.asarray(x, np.float32)
+        check_samples(torch.as_tensor(rows), self.x_train, FEWEST_ROWS)
+        return rows
 
-    def accuracies(self, x, seeds):
-        found = []
-        for seed in seeds:
-            rows = np.random.default_rng(seed).permutation(len(x))[: len(self.x_train)]
-            tree = forest_models.fit_student(
-                x[rows], forest_models.probability_of_class_1(self.teacher, x[rows]), seed=seed
-            )
-            found.append(
-                statistics.prediction_score(
-                    "accuracy", self.data.y_test, tree.predict(self.data.x_test)
-                )
-            )
-        return found
+    def content(self) -> bytes:
+        """All that decides the reference: rows, labels, the teacher's predictions."""
+        d = self.data
+        predictions = forest_models.probability_of_class_1(self.teacher, d.x_train)
+        arrays = (d.x_train, d.y_train, d.x_test, d.y_test, predictions)
+        return b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
+
+    def accuracies(self, x: np.ndarray, seeds: Sequence[int]) -> list[float]:
+        """Test accuracy of a tree for each seed; each sees other rows of x where x has too many."""
+        return [self.accuracy(x, seed) for seed in seeds]
+
+    def accuracy(self, x: np.ndarray, seed: int) -> float:
+        """Test accuracy of one tree."""
+        order = np.random.default_rng(seed).permutation(len(x))
+        rows = x[order[: len(self.x_train)]]
+        target = forest_models.probability_of_class_1(self.teacher, rows)
+        tree = forest_models.fit_student(rows, target, seed=seed)
+        predictions = tree.predict(self.data.x_test)
+        return statistics.prediction_score("accuracy", self.data.y_test, predictions)
