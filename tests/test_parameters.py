@@ -1,25 +1,66 @@
 """Profiles and notebooks agree; a wrong parameter ends the run with one line."""
 
-import ast
 import json
 
 import pytest
 import yaml
+from helpers import defaults
 
-from ganmc_utils.core import parameters, paths
+from ganmc_utils.core import parameter_page, parameters, paths, records
 from ganmc_utils.core.errors import GanmcError
 
-PROFILES = sorted(p for p in paths.ROOT.glob("profiles/*/*.yml") if p.stem in parameters.NOTEBOOKS)
+PROFILES = sorted(
+    path
+    for path in paths.ROOT.glob("profiles/*/*.yml")
+    if path.stem[:2].isdigit()  # stages.yml is an order of runs, not a profile
+)
+FOLDERS = sorted({path.parent.name for path in PROFILES})
+LEFT_TO_THE_MACHINE = {"out_dir", "data_dir", "device", "compile"}
+NETWORK_CHAPTERS = [
+    notebook
+    for notebook, model in parameters.NOTEBOOKS.items()
+    if issubclass(model, parameters.NetworkChapter)
+]
 
 
-def defaults(notebook):
-    """The literals of a notebook's parameter cell."""
-    cells = json.loads((paths.ROOT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"]
-    (cell,) = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
-    return {
-        node.target.id: ast.literal_eval(node.value)
-        for node in ast.parse("".join(cell["source"])).body
-    }
+def name_of(path):
+    return f"{path.parent.name}/{path.name}"
+
+
+def profile(folder, notebook):
+    """The parameters of a notebook in a profile; "quick" has no files, only the notebooks' own."""
+    if folder == "quick":
+        return defaults(notebook)
+    return yaml.safe_load((paths.ROOT / "profiles" / folder / f"{notebook}.yml").read_text())
+
+
+def names_in(value, where=""):
+    """The dotted names of all parameters in a nested dictionary."""
+    if isinstance(value, list):
+        value = {str(i): item for i, item in enumerate(value) if isinstance(item, dict)}
+    if not isinstance(value, dict):
+        return set()
+    names = set()
+    for name, inner in value.items():
+        names |= {where + name} | names_in(inner, f"{where}{name}.")
+    return names
+
+
+def faults(path):
+    """What is wrong with a profile file, one line each, beginning with the file's name."""
+    given = yaml.safe_load(path.read_text())
+    try:
+        complete = parameters.check_dict(path.stem, defaults(path.stem) | given).model_dump()
+    except GanmcError as failed:
+        return [f"{name_of(path)}: {failed}"]
+    found = []
+    for name in sorted(names_in(complete) - names_in(given) - LEFT_TO_THE_MACHINE):
+        found.append(f"{name_of(path)}: {name} is not stated")
+    for name in sorted(set(given) & LEFT_TO_THE_MACHINE):
+        found.append(f"{name_of(path)}: {name} is left to the machine")
+    if given.get("profile") != path.parent.name:
+        found.append(f"{name_of(path)}: profile is not the folder's name")
+    return found
 
 
 @pytest.mark.parametrize("notebook", parameters.NOTEBOOKS)
@@ -28,39 +69,82 @@ def test_the_notebook_holds_every_parameter_as_a_literal(notebook):
     parameters.check_dict(notebook, defaults(notebook))
 
 
-@pytest.mark.parametrize("path", PROFILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_profiles_fit_their_notebook(path):
-    given = yaml.safe_load(path.read_text())
-    assert set(given) <= set(defaults(path.stem))
-    parameters.check_dict(path.stem, defaults(path.stem) | given | {"profile": path.parent.name})
+def test_every_profile_has_a_file_for_every_notebook():
+    expected = {(folder, notebook) for folder in FOLDERS for notebook in parameters.NOTEBOOKS}
+    assert {(path.parent.name, path.stem) for path in PROFILES} == expected
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=name_of)
+def test_a_profile_states_every_parameter_of_its_notebook(path):
+    assert not faults(path), "\n".join(faults(path))
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda given: given.pop("fake_per_real"), "fake_per_real is not stated"),
+        (lambda given: given["data"].pop("seed"), "data.seed is not stated"),
+        (lambda given: given["table"]["gans"][1].pop("members"), "table.gans.1.members"),
+        (lambda given: given.update(n_tres=3), "n_tres"),
+        (lambda given: given["teacher"].update(n_tres=3), "teacher.n_tres"),
+        (lambda given: given.update(device="cpu"), "device is left to the machine"),
+        (lambda given: given.update(profile="paper"), "profile is not the folder's name"),
+    ],
+)
+def test_a_fault_in_a_profile_names_its_file(tmp_path, change, words):
+    path = tmp_path / "laptop" / "07_compression_score.yml"
+    path.parent.mkdir()
+    given = profile("laptop", path.stem)
+    change(given)
+    path.write_text(yaml.safe_dump(given))
+    (fault,) = faults(path)
+    assert fault.startswith("laptop/07_compression_score.yml: ") and words in fault
 
 
 def test_the_example_of_the_page_is_one():
     page = (paths.ROOT / "book" / "how_to.md").read_text()
     given = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
-    assert (
-        parameters.check_dict("06_random_forests", defaults("06_random_forests") | given)
-        .datasets[0]
-        .path
-        == "mine.csv"
-    )
+    checked = parameters.check_dict("06_random_forests", defaults("06_random_forests") | given)
+    assert checked.datasets[0].path == "mine.csv"
 
 
-@pytest.mark.parametrize("folder", ["quick", *{path.parent.name for path in PROFILES}])
-def test_the_cast_is_the_same_in_all_chapters_of_networks(folder):
-    files = {
-        path.stem: yaml.safe_load(path.read_text())
-        for path in PROFILES
-        if path.parent.name == folder
-    }
-    casts = [
-        defaults(n) | files.get(n, {})
-        for n in parameters.NOTEBOOKS
-        if n < "06" or n.startswith("07")
-    ]
-    assert len(casts) == 7 and all(
-        c[k] == casts[0][k] for c in casts for k in ("seeds", "data", "teacher", "student", "gan")
-    )
+@pytest.mark.parametrize("folder", ["quick", *FOLDERS])
+def test_the_chapters_on_networks_share_what_they_train(folder):
+    """The same data, teacher, student and GAN, so that one chapter finds what another trained."""
+    chapters = {notebook: profile(folder, notebook) for notebook in NETWORK_CHAPTERS}
+    assert len(chapters) == 7
+    for notebook, given in chapters.items():
+        for name in ("seeds", "data", "teacher", "student", "gan"):
+            assert given[name] == chapters["00_teachers_and_gan"][name], f"{notebook}: {name}"
+    sweep, compression = chapters["02_p_fake_sweep"], chapters["01_dnn_compression"]
+    assert sweep["jitter_scale"] == compression["jitter_scale"]
+
+
+@pytest.mark.parametrize("folder", ["quick", *FOLDERS])
+def test_chapter_07_scores_the_tabular_gans_of_chapter_06(folder):
+    scores, forests = profile(folder, "07_compression_score"), profile(folder, "06_random_forests")
+    table = parameters.ForestTask(**scores["table"])
+    tasks = [parameters.ForestTask(**task) for task in forests["datasets"]]
+    (task,) = [task for task in tasks if task.name == table.name]
+    decide_the_gan = {"table", "path", "target", "preparation", "seeds", "gan_epochs", "gans"}
+    for name in decide_the_gan | {"n_train", "n_validation", "n_test", "n_fresh"}:
+        assert getattr(table, name) == getattr(task, name), name
+    assert set(table.sources) <= set(task.sources)
+    assert table.max_features[0] in task.max_features
+    assert scores["teacher_trees"] == forests["teacher_trees"]
+    assert scores["jitter_scales"] == forests["jitter_scales"]
+    if folder != "quick":  # the smoke test asks for fewer rows to save time
+        assert scores["fake_per_real"] == forests["fake_per_real"]
+
+
+@pytest.mark.parametrize("notebook", parameters.NOTEBOOKS)
+def test_a_profile_is_what_its_published_record_used(notebook):
+    record = records.load(paths.ROOT / "published" / "records" / f"{notebook}.json")
+    if record.profile not in FOLDERS:
+        pytest.skip(f"published at {record.profile} settings, which are the notebook's own")
+    used = {k: v for k, v in record.parameters.items() if k not in LEFT_TO_THE_MACHINE}
+    given = profile(record.profile, notebook)
+    assert {name: given[name] for name in used} == used
 
 
 @pytest.mark.parametrize(
@@ -75,22 +159,41 @@ def test_the_cast_is_the_same_in_all_chapters_of_networks(folder):
     ],
 )
 def test_one_line_for_a_bad_parameter(change, words):
+    given = defaults("06_random_forests") | change | {"In": [], "_": 1}
     with pytest.raises(GanmcError) as failed:
-        parameters.check(
-            "06_random_forests", defaults("06_random_forests") | change | {"In": [], "_": 1}
-        )
+        parameters.check("06_random_forests", given)
     assert words in str(failed.value) and "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize("change", [{"gans": []}, {"sources": ["train", "train+gan"]}])
+def test_gan_rows_need_gans(change):
+    (task,) = defaults("06_random_forests")["datasets"]
+    given = defaults("06_random_forests") | {"datasets": [task | change]}
+    with pytest.raises(GanmcError) as failed:
+        parameters.check("06_random_forests", given)
+    assert "needs gan" in str(failed.value) and "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "model", [*parameters.ParameterGroup.__subclasses__(), *parameters.NOTEBOOKS.values()]
+)
+def test_every_parameter_is_described_in_a_sentence(model):
+    for name, field in model.model_fields.items():
+        assert field.description, f"{model.__name__}.{name} has no description"
+        assert field.description[0].isupper() or field.description[0] == "`", name
+        assert field.description.endswith("."), name
+
+
+def test_the_page_of_parameters_is_up_to_date():
+    page = (paths.ROOT / "book" / "parameters.md").read_text()
+    command = "python -m ganmc_utils.core.parameter_page > book/parameters.md"
+    assert page == parameter_page.parameter_page(), f"run: {command}"
 
 
 @pytest.mark.parametrize("notebook", parameters.NOTEBOOKS)
 def test_what_nbval_checks_is_there_and_nothing_else_is_stored(notebook):
     cells = json.loads((paths.ROOT / "notebooks" / f"{notebook}.ipynb").read_text())["cells"]
-    checked = [
-        "NBVAL_CHECK_OUTPUT" in "".join(c["source"]) for c in cells if c["cell_type"] == "code"
-    ]
-    stored = [
-        bool(c["outputs"]) and c["execution_count"] is not None
-        for c in cells
-        if c["cell_type"] == "code"
-    ]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    checked = ["NBVAL_CHECK_OUTPUT" in "".join(cell["source"]) for cell in code]
+    stored = [bool(cell["outputs"]) and cell["execution_count"] is not None for cell in code]
     assert any(checked) and checked == stored
