@@ -1,411 +1,583 @@
-"""The random-forest experiment of Sec. 4 on one dataset: teacher, sources, students, rows of a record."""
+"""What chapter 06 (Sec. 4) needs beside the loop that stands in its notebook.
+
+A unit of work is one table, one seed (its random split) and one teacher. The notebook says what is
+done with it: teacher, source, label, student, score. Here are the parts that it names: splits and
+GANs that are made when they are first asked for, the candidates of each source and the choice
+among them on validation, the record's rows, and the small students.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from ganmc_utils.core.records import Row, cached_rows, digest
+from ganmc_utils.core.meaning import result_key
+from ganmc_utils.core.parameters import CompressionScores, ForestTask, RandomForests
+from ganmc_utils.core.records import Row
+from ganmc_utils.core.registry import Registry
+from ganmc_utils.core.source import Source
+from ganmc_utils.core.store import Store
 from ganmc_utils.forests import models
-from ganmc_utils.forests.data import read_table, split_table
-from ganmc_utils.forests.sources import Munge, MungeAuthors, PooledGan, RealRows, RowJitter, Smote
+from ganmc_utils.forests.data import READERS, Dataset, read_table, split_table
+from ganmc_utils.forests.sources import TABLE_SOURCES, PooledGan, RealRows, RowJitter
 from ganmc_utils.gan.acgan import AcGan, GanSettings
-from ganmc_utils.report import statistics
+from ganmc_utils.report.statistics import prediction_score
 
-RANKING_ROWS, RANKING_TREES = (
-    10_000,
-    3,
-)  # what ranks the candidates of a source; the compression set is drawn anew
-MODULES = (
-    "datasets",
-    "download",
-    "forests",
-    "checkpoints",
-    "graphs",
-    "acgan",
-    "sources",
-    "scores",
-    "compression",
-)  # decide a row's value
-LOSS_LIMITS = (
-    0.005,
-    0.012,
-)  # what the smallest student may lose against its teacher; 0.012 is the paper's
+Rows = tuple[np.ndarray, np.ndarray | None]  # x (n, d) and the classes meant (n,), or None
+Chapter = RandomForests | CompressionScores  # the parameters of a notebook that compresses forests
+
+# What ranks the candidates of a source; the compression set is drawn anew.
+RANKING_ROWS = 10_000
+RANKING_TREES = 3
+
+SNAPSHOTS = 12  # of a GAN's generators
+GAN_BATCH = 100  # the Keras script that the authors built on
+
+# What the smallest student may lose against its teacher; 0.012 is the paper's.
+LOSS_LIMITS = (0.005, 0.012)
 
 
-def splits(plan, data_dir):
-    """One random split per seed of the plan's table."""
-    table = read_table(plan.table, data_dir, plan.path, plan.target)
+@dataclass(frozen=True)
+class Unit:
+    """One unit of work: what is stored, and resumed, as a whole.
+
+    Args:
+        task: what is done with the table.
+        seed: of the random split, the teacher and all that follows.
+        max_features: features that the teacher considers at a split, "sqrt" or "none" (all).
+    """
+
+    task: ForestTask
+    seed: int
+    max_features: str
+
+    def __str__(self) -> str:
+        return f"{self.task.name}, seed {self.seed}, {self.teacher_name}"
+
+    @property
+    def teacher_name(self) -> str:
+        """What records call the teacher."""
+        return f"forest_{self.max_features}"
+
+    @property
+    def features_per_split(self) -> str | None:
+        """`max_features` as scikit-learn spells it."""
+        return None if self.max_features == "none" else self.max_features
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the task's main teacher; the others have students of one tree only."""
+        return self.max_features == self.task.max_features[0]
+
+    @property
+    def trees(self) -> int:
+        """Trees of the largest student."""
+        return self.task.max_trees if self.is_main else 1
+
+    @property
+    def seed_index(self) -> int:
+        """Which of the task's seeds this is: the GANs of all seeds train side by side."""
+        return self.task.seeds.index(self.seed)
+
+
+# data and GANs
+
+
+def task_splits(task: ForestTask, data_dir: str) -> list[Dataset]:
+    """One random split of the task's table for each of its seeds."""
+    table = read_table(task.table, data_dir, task.path, task.target)
     return [
         split_table(
             table,
-            plan.n_train,
-            plan.n_validation,
-            plan.n_test,
-            plan.n_fresh,
+            task.n_train,
+            task.n_validation,
+            task.n_test,
+            task.n_fresh,
             seed,
-            plan.preparation,
+            task.preparation,
         )
-        for seed in plan.seeds
+        for seed in task.seeds
     ]
 
 
-def train_gans(plan, datasets, out):
-    """The AC-GANs of all seeds of a plan, one batched loop per objective: a list as long as plan.gans."""
-    x, y = np.stack([d.x_train for d in datasets]), np.stack([d.y_train for d in datasets])
+def snapshot_epochs(epochs: int, n: int = SNAPSHOTS) -> tuple[int, ...]:
+    """Epochs whose generators are kept: n, evenly over the last three quarters of the training."""
+    evenly = np.linspace(epochs / 4, epochs, n).round()
+    return tuple(sorted({int(epoch) for epoch in evenly if epoch >= 1}))
+
+
+def trained_gans(task: ForestTask, splits: list[Dataset], store: Store) -> list[AcGan]:
+    """The AC-GANs of a task, one AcGan (of all seeds and members) for each entry of task.gans.
+
+    Training resumes from the checkpoint in the run's store, where the trained GANs stay: two
+    chapters that train the same GANs on the same rows share them.
+    """
+    gans = untrained_gans(task, splits)
+    return [gan.train(store.own / f"{gan_name(gan)}.safetensors") for gan in gans]
+
+
+def untrained_gans(task: ForestTask, splits: list[Dataset]) -> list[AcGan]:
+    """The AC-GANs of a task as they are before their first epoch."""
+    x = np.stack([split.x_train for split in splits])
+    y = np.stack([split.y_train for split in splits])
     gans = []
-    for g in plan.gans:
+    for choice in task.gans:
         settings = GanSettings(
-            epochs=plan.gan_epochs,
-            snapshots=snapshots(plan.gan_epochs),
-            members=g.members,
-            class_weight=g.class_weight,
-            batch=min(100, plan.n_train),
+            epochs=task.gan_epochs,
+            snapshots=snapshot_epochs(task.gan_epochs),
+            members=choice.members,
+            class_weight=choice.class_weight,
+            batch=min(GAN_BATCH, task.n_train),
         )
-        checkpoint = out / "checkpoints" / f"acgan-{plan.name}-{g.class_weight}.safetensors"
-        gans.append(AcGan(x, y, settings, plan.seeds).train(checkpoint))
+        gans.append(AcGan(x, y, settings, task.seeds))
     return gans
 
 
-def snapshots(epochs, n=12):
-    """The epochs whose generators are kept: n of them, evenly over the last three quarters of the training."""
-    return tuple(sorted({int(e) for e in np.linspace(epochs / 4, epochs, n).round() if e >= 1}))
+def gan_name(gan: AcGan) -> str:
+    """The name of an AcGan in the store: all its settings, its training rows and its code."""
+    return f"acgan-{result_key({'gan': gan.fingerprint}, AcGan)}"
 
 
-class Run:
-    """One dataset, one seed, one teacher: everything is scored against the same parts."""
+class TaskData:
+    """Splits and GANs of a task, read and trained when they are first asked for.
 
-    def __init__(self, plan, p, seed_index, dataset, gans, max_features):
-        self.main = max_features == plan.max_features[0]  # other teachers: single trees only
-        self.plan, self.p, self.data, self.gans, self.seed_index = (
-            plan,
-            p,
-            dataset,
-            gans,
-            seed_index,
-        )
-        self.seed, self.n_fake = plan.seeds[seed_index], p.fake_per_real * plan.n_train
-        self.rows, self.chosen, self.ranked = [], {}, {}
-        self.name = f"forest_{max_features}"
-        self.teacher = models.fit_teacher(
-            dataset.x_train,
-            dataset.y_train,
-            p.teacher_trees,
-            None if max_features == "none" else max_features,
-            self.seed,
-        )
-        self.p_train = models.probability_of_class_1(self.teacher, dataset.x_train)
-        self.teacher_score = {
-            s: self.score(
-                s, models.probability_of_class_1(self.teacher, getattr(dataset, f"x_{s}"))
-            )
-            for s in ("validation", "test")
-        }
+    A unit that is stored asks for neither.
+    """
 
-    def everything(self):
-        """All rows of this run; with the main teacher also costs, supervised learning and the small students."""
-        for part, value in self.teacher_score.items():
-            self.add("teacher", part, value, student="none")
-        x, y, sets = self.data.x_train, self.data.y_train.astype(float), {}
-        self.add_curve("compression", "student_only", x, y)
-        for source in self.plan.sources:
-            sets[source] = self.compression_set(source, sets)
-            self.add_curve("compression", source, *sets[source][:2])
-            if self.main and source in ("gan", "train+gan"):
-                self.add_curve(
-                    "supervised",
-                    source,
-                    sets[source][0],
-                    sets[source][2].astype(float),
-                    teacher="none",
-                )
-        if "gan" in self.plan.sources:
-            self.papers_gan()
-        if self.main:
-            self.costs()
-            if self.plan.leaf_caps:
-                self.small_students()
-        return self.rows
+    def __init__(self, task: ForestTask, data_dir: str, store: Store):
+        self.task, self.data_dir, self.store = task, data_dir, store
+
+    @cached_property
+    def checksum(self) -> str:
+        """Sha256 of the table."""
+        task = self.task
+        return read_table(task.table, self.data_dir, task.path, task.target).checksum
+
+    @cached_property
+    def splits(self) -> list[Dataset]:
+        """One random split a seed."""
+        return task_splits(self.task, self.data_dir)
+
+    @cached_property
+    def gans(self) -> list[AcGan]:
+        """The trained AC-GANs; none where `gan` is not among the sources."""
+        if "gan" not in self.task.sources:
+            return []
+        return trained_gans(self.task, self.splits, self.store)
+
+
+def unit_name(unit: Unit, p: Chapter, checksum: str, compress: Callable) -> str:
+    """The name of a unit in the store: all its settings, its rows and the code that decides.
+
+    Args:
+        unit: the unit.
+        p: the notebook's parameters.
+        checksum: of the table.
+        compress: the notebook's function, which does the work.
+    """
+    about = {
+        "task": unit.task.model_dump(exclude={"seeds", "max_features", "path"}),
+        "seed": unit.seed,
+        "max_features": unit.max_features,
+        "is_main": unit.is_main,
+        "data": checksum,
+        "teacher_trees": p.teacher_trees,
+        "fake_per_real": p.fake_per_real,
+        "jitter_scales": p.jitter_scales,
+        "throughput_rows": p.throughput_rows,
+    }
+    key = result_key(about, compress, *deciders(unit.task))
+    return f"forest-{unit.task.table}-{unit.seed}-{unit.max_features}-{key}"
+
+
+def deciders(task: ForestTask) -> list[Callable]:
+    """The code that decides a task's results and that no name in the notebook's loop leads to."""
+    chosen = [CANDIDATES[source] for source in task.sources if source in CANDIDATES]
+    chosen += [TABLE_SOURCES[source] for source in task.sources if source in TABLE_SOURCES]
+    if task.table in READERS:
+        chosen.append(READERS[task.table])
+    if "gan" in task.sources:
+        chosen.append(trained_gans)
+    return [task_splits, *chosen]
+
+
+# rows
+
+
+class UnitRecord:
+    """The rows that a unit adds to the chapter's record."""
+
+    def __init__(self, unit: Unit, data: Dataset):
+        self.unit, self.data = unit, data
+        self.rows: list[Row] = []
+        self.teacher_score: dict[str, float] = {}  # by part
 
     def add(
         self,
-        experiment,
-        part,
-        value,
-        source="none",
-        setting=None,
-        metric=None,
-        teacher=None,
-        student="forest",
+        experiment: str,
+        part: str,
+        value: float,
+        source: str = "none",
+        setting: dict | None = None,
+        metric: str | None = None,
+        teacher: str | None = None,
+        student: str = "forest",
+    ) -> None:
+        """Add one row, by default in the table's metric and of the unit's teacher."""
+        row = Row(
+            experiment=experiment,
+            dataset=self.unit.task.name,
+            teacher=teacher or self.unit.teacher_name,
+            student=student,
+            source=source,
+            setting=setting or {},
+            seed=self.unit.seed,
+            split=part,
+            metric=metric or self.data.metric,
+            value=float(value),
+        )
+        self.rows.append(row)
+
+    def score(self, part: str, prediction: np.ndarray) -> float:
+        """Score of predictions (n,) for the rows of a part, "validation" or "test"."""
+        return prediction_score(self.data.metric, getattr(self.data, f"y_{part}"), prediction)
+
+    def add_teacher(self, teacher: RandomForestClassifier) -> None:
+        """Score the teacher on validation and test."""
+        for part in ("validation", "test"):
+            probability = models.probability_of_class_1(teacher, getattr(self.data, f"x_{part}"))
+            self.teacher_score[part] = self.score(part, probability)
+            self.add("teacher", part, self.teacher_score[part], student="none")
+
+    def add_student(self, source: str, student: RandomForestRegressor) -> None:
+        """Score a student of the teacher at each size; of the main teacher's, count the nodes."""
+        self.add_sizes("compression", source, student)
+        if self.unit.is_main:
+            nodes = models.count_nodes(models.first_trees(student, 1))
+            self.add("cost", "none", nodes, source, {"trees": 1}, "nodes")
+
+    def add_sizes(
+        self,
+        experiment: str,
+        source: str,
+        student: RandomForestRegressor,
+        teacher: str | None = None,
+    ) -> None:
+        """Score the forests of a student's first 1, 2, ..., k trees on validation and test."""
+        for part in ("validation", "test"):
+            by_size = models.predictions_by_size(student, getattr(self.data, f"x_{part}"))
+            for trees, prediction in enumerate(by_size, 1):
+                value = self.score(part, prediction)
+                self.add(experiment, part, value, source, {"trees": trees}, teacher=teacher)
+
+    def add_cost(self, teacher: RandomForestClassifier, batch: int) -> dict[str, float]:
+        """What the teacher costs (the nodes of single trees are counted with their scores)."""
+        teacher_cost = models.cost(teacher, self.data.x_test, batch)
+        for metric, value in teacher_cost.items():
+            self.add("cost", "none", value, metric=metric, student="none")
+        return teacher_cost
+
+
+# sources, and the choice between their settings
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A source with settings that validation decides on."""
+
+    setting: dict
+    source: Source
+
+
+def gan_candidates(unit: Unit, data: Dataset, gans: list[AcGan], p: Chapter) -> list[Candidate]:
+    """Every generator by itself where it is the paper's, then pools of them."""
+    pools = [pool for gan in gans for pool in pooled_gans(unit, gan)]
+    return single_gans(unit, gans) + pools
+
+
+def single_gans(unit: Unit, gans: list[AcGan]) -> list[Candidate]:
+    """What the paper uses: one generator trained with Eq. 2a, a candidate for each snapshot."""
+    return [
+        pooled_gan(unit, gan, (epoch,), members=1)
+        for gan in gans
+        if gan.settings.class_weight == 1.0
+        for epoch in gan.settings.snapshots
+    ]
+
+
+def pooled_gans(unit: Unit, gan: AcGan) -> list[Candidate]:
+    """All members of a seed, over all snapshots, their first half and their second."""
+    snapshots = gan.settings.snapshots
+    half = len(snapshots) // 2
+    ranges = [snapshots, snapshots[:half], snapshots[half:]]
+    return [pooled_gan(unit, gan, epochs, gan.settings.members) for epochs in ranges if epochs]
+
+
+def pooled_gan(unit: Unit, gan: AcGan, epochs: tuple[int, ...], members: int) -> Candidate:
+    """The generators of the unit's seed at some epochs, of the first so many members."""
+    setting = {
+        "class_weight": gan.settings.class_weight,
+        "members": members,
+        "first_epoch": epochs[0],
+        "last_epoch": epochs[-1],
+    }
+    return Candidate(setting, PooledGan(gan, unit.seed_index, epochs, tuple(range(members))))
+
+
+def jitter_candidates(unit: Unit, data: Dataset, gans: list[AcGan], p: Chapter) -> list[Candidate]:
+    """Jittered training rows, a candidate for each scale."""
+    return [
+        Candidate({"scale": scale}, RowJitter(data.x_train, data.y_train, scale))
+        for scale in p.jitter_scales
+    ]
+
+
+def fresh_candidates(unit: Unit, data: Dataset, gans: list[AcGan], p: Chapter) -> list[Candidate]:
+    """Real rows that were held back: the ceiling."""
+    return [Candidate({}, RealRows(data.x_fresh))]
+
+
+# Sources that have something to choose or need more than the training rows; see also TABLE_SOURCES.
+CANDIDATES = Registry(gan=gan_candidates, jitter=jitter_candidates, fresh=fresh_candidates)
+
+
+class SourceChoice:
+    """Compression data of a unit: each source with the settings that do best on validation.
+
+    Args:
+        unit: the unit.
+        data: its split.
+        teacher: its teacher.
+        gans: the trained GANs of its task, none where `gan` is not among the sources.
+        p: the notebook's parameters.
+        record: takes the rows that tell of the choice.
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        data: Dataset,
+        teacher: RandomForestClassifier,
+        gans: list[AcGan],
+        p: Chapter,
+        record: UnitRecord,
     ):
-        self.rows.append(
-            Row(
-                experiment=experiment,
-                dataset=self.plan.name,
-                teacher=teacher or self.name,
-                student=student,
-                source=source,
-                setting=setting or {},
-                seed=self.seed,
-                split=part,
-                metric=metric or self.data.metric,
-                value=float(value),
-            )
-        )
+        self.unit, self.data, self.teacher = unit, data, teacher
+        self.gans, self.p, self.record = gans, p, record
+        self.chosen: dict[str, Candidate] = {}  # by source
+        self.drawn: dict[str, Rows] = {}  # by source
+        self.validation_scores: dict[tuple, float] = {}  # by source and setting
 
-    def score(self, part, prediction):
-        return statistics.prediction_score(
-            self.data.metric, getattr(self.data, f"y_{part}"), prediction
-        )
+    def samples(self, source: str) -> Rows:
+        """The rows x (n, d) of a source that the teacher is to label, and the classes meant (n,).
 
-    def rng(self, stream):
-        """A stream of its own for each source, so that leaving one out changes no other."""
-        return np.random.default_rng([self.seed, *stream.encode()])
+        All sources but `train` and `fresh` have fake_per_real rows for each training row; `fresh`
+        has fewer where the held-back rows run out, `train+gan` has the training rows in addition.
+        """
+        if source == "train":
+            return self.data.x_train, self.data.y_train
+        if source == "train+gan":
+            x, intended = self.samples("gan")
+            both = np.concatenate([self.data.x_train, x])
+            return both, np.concatenate([self.data.y_train, intended])
+        if source not in self.drawn:
+            self.drawn[source] = self.draw(source)
+        return self.drawn[source]
 
-    def candidates(self, source):
-        """The settings of a source between which the validation part decides: [(setting, source), ...]."""
-        x, y = self.data.x_train, self.data.y_train
-        if source == "gan":
-            return self.single_gans() + [pool for gan in self.gans for pool in self.pools(gan)]
-        if source == "jitter":
-            return [({"scale": s}, RowJitter(x, y, s)) for s in self.p.jitter_scales]
-        return [
-            (
-                {},
-                {
-                    "smote": Smote,
-                    "munge": Munge,
-                    "munge_authors": MungeAuthors,
-                    "fresh": lambda x, y: RealRows(self.data.x_fresh),
-                }[source](x, y),
-            )
-        ]
+    def draw(self, source: str) -> Rows:
+        """Rows of the best candidate of a source, and the classes meant."""
+        chosen = self.best_candidate(source)
+        n = self.p.fake_per_real * self.unit.task.n_train
+        if source == "fresh":
+            n = min(n, len(self.data.x_fresh))
+        x, intended = chosen.source.sample(n, self.rng(source))
+        self.record.add("queries", "none", n, source, chosen.setting, "rows")
+        return x, intended
 
-    def single_gans(self):
-        """What the paper uses: one generator trained with Eq. 2a, a candidate for each snapshot."""
-        return [
-            (
-                {"class_weight": 1.0, "members": 1, "first_epoch": e, "last_epoch": e},
-                PooledGan(gan, self.seed_index, (e,), (0,)),
-            )
-            for gan in self.gans
-            if gan.settings.class_weight == 1.0
-            for e in gan.settings.snapshots
-        ]
+    def rng(self, stream: str) -> np.random.Generator:
+        """A stream of its own for each use, so that leaving one out changes no other."""
+        return np.random.default_rng([self.unit.seed, *stream.encode()])
 
-    def pools(self, gan):
-        """All members of a seed, over all snapshots, their first half and their second."""
-        s, half = gan.settings, len(gan.settings.snapshots) // 2
-        return [
-            (
-                {
-                    "class_weight": s.class_weight,
-                    "members": s.members,
-                    "first_epoch": e[0],
-                    "last_epoch": e[-1],
-                },
-                PooledGan(gan, self.seed_index, e, tuple(range(s.members))),
-            )
-            for e in (s.snapshots, s.snapshots[:half], s.snapshots[half:])
-            if e
-        ]
-
-    def choose(self, source):
-        """The candidate whose labelled sample trains the best single tree, by validation score."""
+    def best_candidate(self, source: str) -> Candidate:
+        """The candidate whose labelled rows train the best single tree, by validation score."""
         if source not in self.chosen:
             self.chosen[source] = self.best(source, self.candidates(source))
         return self.chosen[source]
 
-    def best(self, source, found):
-        return (
-            found[0]
-            if len(found) == 1
-            else max(found, key=lambda candidate: self.rank(source, *candidate))
-        )
+    def candidates(self, source: str) -> list[Candidate]:
+        """The settings of a source between which validation decides."""
+        if source in CANDIDATES:
+            return CANDIDATES[source](self.unit, self.data, self.gans, self.p)
+        from_training_rows = TABLE_SOURCES.entry(source, "source")
+        return [Candidate({}, from_training_rows(self.data.x_train, self.data.y_train))]
 
-    def rank(self, source, setting, candidate):
-        """Mean validation score of a few single trees from a candidate, computed and recorded once."""
-        key = source, *setting.items()
-        if key not in self.ranked:
-            x, _ = candidate.sample(min(self.n_fake, RANKING_ROWS), self.rng(source + "/choice"))
-            student = models.fit_student(
-                x, models.probability_of_class_1(self.teacher, x), RANKING_TREES, seed=self.seed
-            )
-            self.ranked[key] = np.mean(
-                [
-                    self.score("validation", tree.predict(self.data.x_validation))
-                    for tree in student.estimators_
-                ]
-            )
-            self.add("choice", "validation", self.ranked[key], source, setting)
-        return self.ranked[key]
+    def best(self, source: str, candidates: list[Candidate]) -> Candidate:
+        """The best on validation, the first of equals; a single candidate needs no scores."""
+        if len(candidates) == 1:
+            return candidates[0]
+        return max(candidates, key=lambda candidate: self.validation_score(source, candidate))
 
-    def compression_set(self, source, sets):
-        """(x, p, intended class or None) of a source: rows, the teacher's answers, the classes meant."""
-        d = self.data
-        if source == "train":
-            return d.x_train, self.p_train, d.y_train
-        if source == "train+gan":
-            return tuple(
-                np.concatenate(pair)
-                for pair in zip((d.x_train, self.p_train, d.y_train), sets["gan"])
-            )
-        setting, chosen = self.choose(source)
-        n = min(self.n_fake, len(d.x_fresh)) if source == "fresh" else self.n_fake
-        x, intended = chosen.sample(n, self.rng(source))
-        self.add("queries", "none", n, source, setting, "rows")
-        return x, models.probability_of_class_1(self.teacher, x), intended
+    def validation_score(self, source: str, candidate: Candidate) -> float:
+        """Mean score of a few single trees from a candidate, computed and recorded once."""
+        key = source, *candidate.setting.items()
+        if key not in self.validation_scores:
+            self.validation_scores[key] = self.score_of_single_trees(source, candidate)
+            value = self.validation_scores[key]
+            self.record.add("choice", "validation", value, source, candidate.setting)
+        return self.validation_scores[key]
 
-    def add_curve(self, experiment, source, x, target, teacher=None):
-        """Fit one forest of max_trees and score each of its prefixes; the cost of its first tree."""
-        student = models.fit_student(
-            x, target, self.plan.max_trees if self.main else 1, seed=self.seed
-        )
-        for part in ("validation", "test"):
-            for k, prediction in enumerate(
-                models.predictions_by_size(student, getattr(self.data, f"x_{part}")), 1
-            ):
-                self.add(
-                    experiment,
-                    part,
-                    self.score(part, prediction),
-                    source,
-                    {"trees": k},
-                    teacher=teacher,
-                )
-        if self.main and experiment == "compression":
-            self.add(
-                "cost",
-                "none",
-                models.count_nodes(models.first_trees(student, 1)),
-                source,
-                {"trees": 1},
-                "nodes",
-            )
+    def score_of_single_trees(self, source: str, candidate: Candidate) -> float:
+        """Mean validation score of RANKING_TREES single trees, fitted to RANKING_ROWS rows."""
+        n = min(self.p.fake_per_real * self.unit.task.n_train, RANKING_ROWS)
+        x, _ = candidate.source.sample(n, self.rng(f"{source}/choice"))
+        probability = models.probability_of_class_1(self.teacher, x)
+        student = models.fit_student(x, probability, RANKING_TREES, seed=self.unit.seed)
+        trees = student.estimators_
+        x = self.data.x_validation
+        return np.mean([self.record.score("validation", tree.predict(x)) for tree in trees])
 
-    def papers_gan(self):
-        """One tree from the paper's own generator: a single AC-GAN with Eq. 2a, its epoch chosen on validation."""
-        if singles := self.single_gans():
-            setting, single = self.best("gan", singles)
-            x, _ = single.sample(self.n_fake, self.rng("gan/single"))
-            student = models.fit_student(
-                x, models.probability_of_class_1(self.teacher, x), seed=self.seed
-            )
-            self.add(
-                "single_gan",
-                "test",
-                self.score("test", student.predict(self.data.x_test)),
-                "gan",
-                setting | {"trees": 1},
-            )
 
-    def costs(self):
-        """What the teacher costs; single trees have their nodes counted where they are fitted."""
-        self.teacher_cost = models.cost(self.teacher, self.data.x_test, self.p.throughput_rows)
-        for metric, value in self.teacher_cost.items():
-            self.add("cost", "none", value, metric=metric, student="none")
+def compression_sets(
+    unit: Unit,
+    data: Dataset,
+    teacher: RandomForestClassifier,
+    gans: list[AcGan],
+    p: Chapter,
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """(x (n, d), teacher's probability of class 1 (n,), classes meant (n,) or None) by source."""
+    choice = SourceChoice(unit, data, teacher, gans, p, UnitRecord(unit, data))
+    sets = {}
+    for source in unit.task.sources:
+        x, intended = choice.samples(source)
+        sets[source] = x, models.probability_of_class_1(teacher, x), intended
+    return sets
 
-    def small_students(self):
-        """Honest compression: leaf-capped students of the source that validation likes best (also single trees alone, the
-        fastest), and of the GAN."""
-        value = {
-            r.source: r.value
-            for r in self.rows
-            if r.experiment == "compression"
-            and r.split == "validation"
-            and r.setting["trees"] == 1
-            and r.source in self.chosen
-            and r.source != "fresh"
+
+def add_single_gan(choice: SourceChoice) -> None:
+    """Score one tree of the paper's generator: one AC-GAN (Eq. 2a), its epoch by validation."""
+    singles = single_gans(choice.unit, choice.gans)
+    if not singles:
+        return
+    single = choice.best("gan", singles)
+    n = choice.p.fake_per_real * choice.unit.task.n_train
+    x, _ = single.source.sample(n, choice.rng("gan/single"))
+    probability = models.probability_of_class_1(choice.teacher, x)
+    student = models.fit_student(x, probability, seed=choice.unit.seed)
+    value = choice.record.score("test", student.predict(choice.data.x_test))
+    choice.record.add("single_gan", "test", value, "gan", single.setting | {"trees": 1})
+
+
+# small students
+
+
+@dataclass(frozen=True)
+class SmallStudent:
+    """A student whose trees have a cap on their leaves, and what it loses against its teacher."""
+
+    forest: RandomForestRegressor
+    setting: dict  # trees, leaf_cap
+    nodes: int
+    validation_loss: float
+    test_loss: float
+
+
+def add_small_students(choice: SourceChoice, teacher_cost: dict[str, float]) -> None:
+    """Honest compression: students with capped leaves, of the best source and of the GAN.
+
+    The best is the source whose single tree scores best on validation; its single trees, the
+    fastest, are looked at by themselves as well.
+    """
+    scores = single_tree_scores(choice)
+    if not scores:
+        return
+    best = max(scores, key=scores.get)
+    most = choice.unit.task.small_trees
+    students: dict[str, list[SmallStudent]] = {}
+    for experiment, source, trees in (
+        ("headline", best, most),
+        ("headline_gan", "gan", most),
+        ("headline_tree", best, 1),
+    ):
+        if source in scores:
+            students[source] = students.get(source) or small_students(choice, source)
+            allowed = [s for s in students[source] if s.setting["trees"] <= trees]
+            add_smallest(choice, experiment, source, allowed, teacher_cost)
+
+
+def single_tree_scores(choice: SourceChoice) -> dict[str, float]:
+    """Validation score of the single tree of each source that can generate rows."""
+    generating = choice.chosen.keys() - {"fresh"}
+    return {
+        row.source: row.value
+        for row in choice.record.rows
+        if row.experiment == "compression"
+        and row.split == "validation"
+        and row.setting["trees"] == 1
+        and row.source in generating
+    }
+
+
+def small_students(choice: SourceChoice, source: str) -> list[SmallStudent]:
+    """All small students of a source, fitted to the training rows and rows of the source."""
+    unit, data, record = choice.unit, choice.data, choice.record
+    n = unit.task.small_budget * unit.task.n_train
+    x, _ = choice.best_candidate(source).source.sample(n, choice.rng(f"{source}/small"))
+    x = np.concatenate([data.x_train, x])
+    probability = models.probability_of_class_1(choice.teacher, x)
+    students = []
+    for cap in unit.task.leaf_caps:
+        largest = models.fit_student(x, probability, unit.task.small_trees, cap, unit.seed)
+        for trees in range(1, unit.task.small_trees + 1):
+            forest = models.first_trees(largest, trees)
+            student = SmallStudent(
+                forest=forest,
+                setting={"trees": trees, "leaf_cap": cap},
+                nodes=models.count_nodes(forest),
+                validation_loss=loss(record, "validation", forest),
+                test_loss=loss(record, "test", forest),
+            )
+            students.append(student)
+            record.add("capped", "none", student.nodes, source, student.setting, "nodes")
+            record.add("capped", "test", student.test_loss, source, student.setting, "loss")
+    return students
+
+
+def loss(record: UnitRecord, part: str, forest: RandomForestRegressor) -> float:
+    """Score of the teacher minus that of a forest on a part."""
+    prediction = forest.predict(getattr(record.data, f"x_{part}"))
+    return record.teacher_score[part] - record.score(part, prediction)
+
+
+def add_smallest(
+    choice: SourceChoice,
+    experiment: str,
+    source: str,
+    students: list[SmallStudent],
+    teacher_cost: dict[str, float],
+) -> None:
+    """For each limit the smallest student within it: its loss, its costs, and their ratios."""
+    for limit in LOSS_LIMITS:
+        student = smallest_within(limit, students)
+        setting = {"limit": limit} | student.setting
+        cost = models.cost(student.forest, choice.data.x_test, choice.p.throughput_rows)
+        ratios = {
+            "fewer_nodes": teacher_cost["nodes"] / cost["nodes"],
+            "fewer_bytes": teacher_cost["bytes"] / cost["bytes"],
+            "speedup": cost["rows_per_second"] / teacher_cost["rows_per_second"],
+            "speedup_batch_1": (
+                cost["rows_per_second_batch_1"] / teacher_cost["rows_per_second_batch_1"]
+            ),
         }
-        students, best, most = {}, max(value, key=value.get), self.plan.small_trees
-        for experiment, source, trees in (
-            ("headline", best, most),
-            ("headline_gan", "gan", most),
-            ("headline_tree", best, 1),
-        ):
-            if source in value:
-                students[source] = students.get(source) or self.capped(source)
-                self.smallest(
-                    experiment, source, [s for s in students[source] if s[3]["trees"] <= trees]
-                )
-
-    def capped(self, source):
-        """[(nodes, loss on validation, loss on test, setting, student)] of all small students of a source."""
-        _, chosen = self.choose(source)
-        x, _ = chosen.sample(
-            self.plan.small_budget * self.plan.n_train, self.rng(source + "/small")
-        )
-        x, found = np.concatenate([self.data.x_train, x]), []
-        target = models.probability_of_class_1(self.teacher, x)
-        for cap in self.plan.leaf_caps:
-            largest = models.fit_student(x, target, self.plan.small_trees, cap, self.seed)
-            for k in range(1, self.plan.small_trees + 1):
-                student, setting = models.first_trees(largest, k), {"trees": k, "leaf_cap": cap}
-                loss = [
-                    self.teacher_score[part]
-                    - self.score(part, student.predict(getattr(self.data, f"x_{part}")))
-                    for part in ("validation", "test")
-                ]
-                found.append((models.count_nodes(student), *loss, setting, student))
-                self.add("capped", "none", found[-1][0], source, setting, "nodes")
-                self.add("capped", "test", loss[1], source, setting, "loss")
-        return found
-
-    def smallest(self, experiment, source, students):
-        """The smallest student whose validation loss is within each limit (else the best), and its costs."""
-        for limit in LOSS_LIMITS:
-            within = [s for s in students if s[1] <= limit]
-            _, _, loss, setting, student = (
-                min(within, key=lambda s: s[0]) if within else min(students, key=lambda s: s[1])
-            )
-            setting, cost = (
-                {"limit": limit} | setting,
-                models.cost(student, self.data.x_test, self.p.throughput_rows),
-            )
-            self.add(experiment, "test", loss, source, setting, "loss")
-            for metric, value in cost.items():
-                self.add(experiment, "none", value, source, setting, metric)
-            for metric, name in (("nodes", "fewer_nodes"), ("bytes", "fewer_bytes")):
-                self.add(
-                    experiment,
-                    "none",
-                    self.teacher_cost[metric] / cost[metric],
-                    source,
-                    setting,
-                    name,
-                )
-            for metric, name in (
-                ("rows_per_second", "speedup"),
-                ("rows_per_second_batch_1", "speedup_batch_1"),
-            ):
-                self.add(
-                    experiment,
-                    "none",
-                    cost[metric] / self.teacher_cost[metric],
-                    source,
-                    setting,
-                    name,
-                )
+        choice.record.add(experiment, "test", student.test_loss, source, setting, "loss")
+        for metric, value in (cost | ratios).items():
+            choice.record.add(experiment, "none", value, source, setting, metric)
 
 
-def run_plan(plan, p, out, progress):
-    """All rows of one dataset, each (seed, teacher) stored as it is done so that a killed run goes on."""
-    data = splits(plan, p.data_dir)
-    gans = train_gans(plan, data, out) if "gan" in plan.sources else []
-    rows = []
-    for i, dataset in enumerate(data):
-        for max_features in plan.max_features:
-            key = {
-                "plan": plan.model_dump(exclude={"seeds"}),
-                "seed": plan.seeds[i],
-                "teacher": max_features,
-                "data": dataset.checksum,
-                "p": p.model_dump(exclude={"datasets", "out_dir", "data_dir"}),
-            }
-            path = (
-                out
-                / "checkpoints"
-                / f"06-{plan.name}-{plan.seeds[i]}-{max_features}-{digest(key, MODULES)}.json"
-            )
-            rows += cached_rows(
-                path, lambda: Run(plan, p, i, dataset, gans, max_features).everything()
-            )
-            progress.update()
-    return rows, {plan.name: data[0].checksum}
+def smallest_within(limit: float, students: list[SmallStudent]) -> SmallStudent:
+    """The student of fewest nodes whose validation loss is within a limit, else of least loss."""
+    within = [student for student in students if student.validation_loss <= limit]
+    if within:
+        return min(within, key=lambda student: student.nodes)
+    return min(students, key=lambda student: student.validation_loss)
