@@ -115,8 +115,8 @@ def test_the_series_are_what_they_say(digits):
     def at(name, level):
         return degraded.degrade(name, x, y, level, torch.Generator().manual_seed(1), fake)
 
-    for name, (_, _, more) in degraded.SERIES.items():
-        clean, c = at(name, 1.0 if more else 0.0)
+    for name, series in degraded.SERIES.items():
+        clean, c = at(name, 1.0 if series.higher_is_better else 0.0)
         assert torch.equal(clean.flatten(1).sum(1).sort()[0], x.flatten(1).sum(1).sort()[0]), (
             f"{name}: the best level changes nothing"
         )

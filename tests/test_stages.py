@@ -233,7 +233,7 @@ def test_a_finished_gan_is_small_and_makes_the_same_images(tmp_path):
     again = made()
     again.load(tmp_path / "gan")
     w, c = torch.randn(1, 5, 100), torch.zeros(1, 5, dtype=torch.long)
-    assert torch.equal(gan.maker(0, 1, 0)(w, c), again.maker(0, 1, 0)(w, c))
+    assert torch.equal(gan.generator(0, 1, 0)(w, c), again.generator(0, 1, 0)(w, c))
     assert set(checkpoints.load(tmp_path / "gan", gan.fingerprint)[0]) == {
         "G",
         "D",

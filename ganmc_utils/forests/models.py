@@ -1,4 +1,4 @@
-"""Random-forest teachers and students (Sec. 2.2): fitting, labelling, scoring by size, and honest cost."""
+"""Random-forest teachers and students (Sec. 2.2): fitting, labelling, scoring by size, and cost."""
 
 import copy
 import time
@@ -8,66 +8,103 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from ganmc_utils.core.paths import thread_count
 
+Forest = RandomForestClassifier | RandomForestRegressor
 
-def fit_teacher(x, y, n_trees=500, max_features="sqrt", seed=0):
-    """The teacher: a classification forest. max_features None is the paper's text, "sqrt" gives its numbers."""
-    return RandomForestClassifier(
+
+def fit_teacher(
+    x: np.ndarray,
+    y: np.ndarray,
+    n_trees: int = 500,
+    max_features: str | int | float | None = "sqrt",
+    seed: int = 0,
+) -> RandomForestClassifier:
+    """The teacher: a classification forest of rows x (n, d) and classes y (n,).
+
+    max_features None is what the paper's text says, "sqrt" gives the paper's numbers.
+    """
+    forest = RandomForestClassifier(
         n_trees, max_features=max_features, random_state=seed, n_jobs=thread_count()
-    ).fit(x, y)
+    )
+    return forest.fit(x, y)
 
 
-def probability_of_class_1(teacher, x):
-    """The teacher's probability of class 1 for each row: x (n, d) -> p (n,), what the student regresses on."""
+def probability_of_class_1(teacher: RandomForestClassifier, x: np.ndarray) -> np.ndarray:
+    """The teacher's probability of class 1 for each row: x (n, d) -> p (n,).
+
+    It is what the student regresses on.
+    """
     return teacher.predict_proba(x)[:, 1]
 
 
-def fit_student(x, p, n_trees=1, max_leaf_nodes=None, seed=0):
-    """The student: a regression forest on p (teacher probabilities, or 0/1 labels for `student_only`)."""
-    return RandomForestRegressor(
+def fit_student(
+    x: np.ndarray,
+    p: np.ndarray,
+    n_trees: int = 1,
+    max_leaf_nodes: int | None = None,
+    seed: int = 0,
+) -> RandomForestRegressor:
+    """The student: a regression forest of rows x (n, d) and targets p (n,).
+
+    p holds teacher probabilities, or 0/1 labels for the source `student_only`.
+    """
+    forest = RandomForestRegressor(
         n_trees, max_leaf_nodes=max_leaf_nodes, random_state=seed, n_jobs=thread_count()
-    ).fit(x, p)
+    )
+    return forest.fit(x, p)
 
 
-def predictions_by_size(student, x):
-    """Predictions of the student's first 1, 2, ..., k trees: (k, n).
+def predictions_by_size(student: RandomForestRegressor, x: np.ndarray) -> np.ndarray:
+    """Predictions of the student's first 1, 2, ..., k trees: x (n, d) -> (k, n).
 
     scikit-learn seeds tree i by the i-th draw of random_state, so the first k trees of a forest are
     the forest of k trees: one fit serves the whole size axis.
     """
     x = np.asarray(x, np.float32)
-    each = np.stack([tree.predict(x) for tree in student.estimators_])
-    return np.cumsum(each, 0) / np.arange(1, len(each) + 1)[:, None]
+    each_tree = np.stack([tree.predict(x) for tree in student.estimators_])
+    sizes = np.arange(1, len(each_tree) + 1)[:, None]
+    return np.cumsum(each_tree, 0) / sizes
 
 
-def first_trees(student, k):
+def first_trees(student: RandomForestRegressor, k: int) -> RandomForestRegressor:
     """The forest of the student's first k trees (the trees are shared, not copied)."""
     shorter = copy.copy(student)
-    shorter.estimators_, shorter.n_estimators = student.estimators_[:k], k
+    shorter.estimators_ = student.estimators_[:k]
+    shorter.n_estimators = k
     return shorter
 
 
-def count_nodes(forest):
+def count_nodes(forest: Forest) -> int:
     """Nodes of all trees, inner ones and leaves."""
     return int(sum(tree.tree_.node_count for tree in forest.estimators_))
 
 
-def bytes_on_disk(forest):
+def bytes_on_disk(forest: Forest) -> int:
     """Bytes of the uncompressed skops file of a forest."""
     import skops.io  # here, as it takes seconds and few chapters ask
 
     return len(skops.io.dumps(forest))
 
 
-def mean_of_trees(forest, x):
-    """The forest's answers, float32 x (n, d) -> (n, 1), of a classifier (n, K), as its trees give them, without scikit-learn's checks of each
-    call, which cost a small student more than its trees do."""
+def mean_of_trees(forest: Forest, x: np.ndarray) -> np.ndarray:
+    """The forest's predictions as the mean of its trees': float32 x (n, d) -> (n, 1).
+
+    Of a classifier they are the class probabilities, (n, K). scikit-learn's own `predict` checks
+    its input at each call, which costs a small student more than its trees do.
+    """
     return sum(tree.tree_.predict(x) for tree in forest.estimators_) / len(forest.estimators_)
 
 
-def throughput(forest, x, batch, repeats=5):
-    """Rows per second on one core for batches of `batch` rows (x repeated as needed): Fig. 3f. Teacher and student are
-    asked in the same way. Median of `repeats` runs after one that warms up."""
-    rows, seconds = np.resize(np.asarray(x, np.float32), (batch, x.shape[1])), []
+def throughput(forest: Forest, x: np.ndarray, batch: int, repeats: int = 5) -> float:
+    """Rows per second on one core, for Fig. 3f; teacher and student are timed in the same way.
+
+    Args:
+        forest: what is timed.
+        x: rows (n, d), repeated or cut to one batch.
+        batch: rows that are predicted in one call.
+        repeats: timed calls, after one that warms up; the median counts.
+    """
+    rows = np.resize(np.asarray(x, np.float32), (batch, x.shape[1]))
+    seconds = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         mean_of_trees(forest, rows)
@@ -75,8 +112,12 @@ def throughput(forest, x, batch, repeats=5):
     return batch / float(np.median(seconds[1:]))
 
 
-def cost(forest, x, batch):
-    """What a forest costs to keep and to ask: {nodes, bytes, rows_per_second (by batch), rows_per_second_batch_1}."""
+def cost(forest: Forest, x: np.ndarray, batch: int) -> dict[str, float]:
+    """What a forest costs to keep and to run.
+
+    Returns:
+        nodes, bytes, rows_per_second (in batches of `batch` rows), rows_per_second_batch_1.
+    """
     return {
         "nodes": count_nodes(forest),
         "bytes": bytes_on_disk(forest),

@@ -292,7 +292,7 @@ class AcGan:
             g.set_state(tree["streams"][str(r)].cpu())  # a generator's state is always on the CPU
         self.pool = {int(epoch): state for epoch, state in tree.get("pool", {}).items()}
 
-    def maker(self, seed_index, epoch, member):
+    def generator(self, seed_index, epoch, member):
         """The generator of one seed and member as kept at an epoch: (w (1, n, noise), c (1, n)) -> (1, n, ...)."""
         state = self.G.one(
             rounding.to_float32(self.pool[epoch]), seed_index * self.settings.members + member
@@ -315,7 +315,7 @@ class AcGan:
         for (e, m), k in zip(shares, np.diff(np.linspace(0, n, len(shares) + 1).astype(int))):
             c = rng.choice(len(prior), (1, k), p=prior / prior.sum())
             w = rng.normal(0, 0.5, (1, k, self.settings.noise)).astype(np.float32)
-            make = self.maker(seed_index, e, m)
+            make = self.generator(seed_index, e, m)
             for i in range(0, k, CHUNK):
                 part = (
                     torch.as_tensor(w[:, i : i + CHUNK]).to(self.device),

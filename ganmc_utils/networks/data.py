@@ -1,10 +1,14 @@
-"""Image data of Sec. 3: CIFAR-10 (real) and scikit-learn's digits (embedded), split, shrunk and held on the device."""
+"""Image data of Sec. 3: CIFAR-10 (real) and scikit-learn's digits (embedded with the library).
+
+load_images gives one random split, shrunk and held on the device; every mistake is one line.
+"""
 
 import hashlib
 import os
 import shutil
 import tarfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,14 +19,26 @@ from torchvision.datasets import CIFAR10
 from ganmc_utils.core import paths
 from ganmc_utils.core.download import ELSEWHERE, fetch
 from ganmc_utils.core.errors import user_error
+from ganmc_utils.core.registry import Registry
 
+CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 BATCHES = "cifar-10-batches-py"  # the folder that torchvision looks for
+N_HELD_DIGITS = 700  # digits that only validation and test are drawn from
+
+# checksum_of what read_cifar10 reads: known, so that stored results are found without the data.
+KNOWN_CHECKSUMS = {"cifar10": "88cb2239d6faefc5313a1d8af7f0e1a122be82a5a0930f0bea3314cf9c3f44ca"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ImageDataset:
-    """One split. x_*: float32 (n, C, H, W) in [-1, 1]; y_*: int64 (n,); both on one device. `fresh` are real images
-    that neither teacher nor student is given; it may be empty."""
+    """One split of a dataset, all of it on one device.
+
+    x_*: images, float32 (n, C, H, W) in [-1, 1].
+    y_*: classes, int64 (n,).
+    fresh: real images that neither teacher nor student is trained on; it may be empty.
+    checksum: sha256 of the whole dataset (checksum_of), whatever the split.
+    note: what differs from the paper's data.
+    """
 
     name: str
     n_classes: int
@@ -38,19 +54,47 @@ class ImageDataset:
     note: str
 
     @property
-    def shape(self):
-        """(channels, image size)"""
+    def shape(self) -> tuple[int, int]:
+        """(channels, image size)."""
         return self.x_train.shape[1], self.x_train.shape[2]
 
 
-def read_cifar10(folder):
-    """uint8 images (50,000 + 10,000, 3, 32, 32), labels, how many are training images, a note. torchvision compares each
-    file with its known md5 before it opens it."""
-    root = next(
-        (r for r in (folder, paths.cache_dir()) if (r / BATCHES).is_dir()), None
-    ) or unpack_cifar10(folder)
+@dataclass(frozen=True, eq=False)
+class WholeDataset:
+    """A dataset as it is read: the training part first, then the test part.
+
+    x: uint8 (n, C, H, W).
+    y: int (n,).
+    n_training: images of the training part.
+    note: what differs from the paper's data.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    n_training: int
+    note: str
+
+    @property
+    def checksum(self) -> str:
+        """Sha256 of the bytes of all images, then of all labels as int64."""
+        return hashlib.sha256(self.x.tobytes() + self.y.astype(np.int64).tobytes()).hexdigest()
+
+
+def read_cifar10(folder: Path) -> WholeDataset:
+    """CIFAR-10: 50,000 and 10,000 colour images of 32 x 32.
+
+    torchvision compares each file with its known md5 before it opens it.
+
+    Raises:
+        GanmcError: the files are missing and cannot be fetched, or are altered.
+    """
+    folders = (folder, paths.cache_dir())
+    root = next((place for place in folders if (place / BATCHES).is_dir()), None)
+    if root is None:
+        root = unpack_cifar10(folder)
     try:
-        train, test = (CIFAR10(str(root), train=part, download=False) for part in (True, False))
+        train = CIFAR10(str(root), train=True, download=False)
+        test = CIFAR10(str(root), train=False, download=False)
     except (RuntimeError, OSError) as failed:
         raise user_error(
             root / BATCHES,
@@ -58,17 +102,24 @@ def read_cifar10(folder):
             "delete that folder, so that it is made anew",
         ) from None
     x = np.concatenate([train.data, test.data]).transpose(0, 3, 1, 2)
-    return x, np.array(train.targets + test.targets), len(train), "CIFAR-10"
+    y = np.array(train.targets + test.targets)
+    return WholeDataset(x, y, len(train), "CIFAR-10")
 
 
-def unpack_cifar10(folder):
-    """Unpack folder/cifar10/*.tar.gz, or the archive fetched from its authors, into the user's cache; returns where."""
+def unpack_cifar10(folder: Path) -> Path:
+    """Unpack CIFAR-10 into the user's cache, whole or not at all; returns where.
+
+    The archives are folder/cifar10/*.tar.gz, else the one that its authors offer is fetched.
+
+    Raises:
+        GanmcError: an archive cannot be fetched or unpacked.
+    """
     cache = paths.cache_dir()
     archives = sorted((folder / "cifar10").glob("*.tar.gz"))
     if not archives:
         archives = [cache / "cifar-10-python.tar.gz"]
         if not archives[0].exists():
-            fetch("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", archives[0])
+            fetch(CIFAR10_URL, archives[0])
     part = cache / f".cifar10.{os.getpid()}.part"
     try:
         for archive in archives:
@@ -86,78 +137,122 @@ def unpack_cifar10(folder):
     return cache
 
 
-def read_digits(folder):
-    """The 1,797 digits of 8 x 8 that scikit-learn carries; all but the last 700 may train."""
+def read_digits(folder: Path) -> WholeDataset:
+    """The 1,797 grey digits of 8 x 8 that scikit-learn carries."""
     digits = load_digits()
     x = (digits.images * (255 / 16)).round().astype(np.uint8)[:, None]
-    return (
-        x,
-        digits.target,
-        len(x) - 700,
-        "not in the paper: 8 x 8 digits as scikit-learn carries them, for a first look without files",
-    )
+    note = "not in the paper: 8 x 8 digits as scikit-learn carries them"
+    note += ", for a first look without files"
+    return WholeDataset(x, digits.target, len(x) - N_HELD_DIGITS, note)
 
 
-READERS = {"cifar10": read_cifar10, "digits": read_digits}
+READERS = Registry(cifar10=read_cifar10, digits=read_digits)
+
+
+def image_checksum(name: str, data_dir: str = "") -> str:
+    """The checksum that load_images gives for a dataset, without reading one whose it is known.
+
+    Raises:
+        GanmcError: unknown dataset, or one that has to be read and cannot be.
+    """
+    reader = READERS.entry(name, "image dataset")
+    if name in KNOWN_CHECKSUMS:
+        return KNOWN_CHECKSUMS[name]
+    return reader(paths.data_dir(data_dir)).checksum
 
 
 def load_images(
-    name, n_train, n_validation, n_test, n_fresh, image_size, seed, data_dir="", device="cpu"
-):
-    """Images of one random split. Train and fresh rows come from the dataset's training part, validation and test
-    rows from its test part, as in the paper. image_size: averaged down by a whole factor. GanmcError for files that
-    are missing or altered, more rows than there are, an image size that does not divide."""
-    if name not in READERS:
-        raise user_error(name, "unknown image dataset", f"choose one of {', '.join(READERS)}")
-    x, y, n_learn, note = READERS[name](paths.data_dir(data_dir))
-    size = x.shape[-1]
+    name: str,
+    n_train: int,
+    n_validation: int,
+    n_test: int,
+    n_fresh: int,
+    image_size: int,
+    seed: int,
+    data_dir: str = "",
+    device: str | torch.device = "cpu",
+) -> ImageDataset:
+    """Images of one random split.
+
+    As in the paper, train and fresh images come from the dataset's training part, validation and
+    test images from its test part.
+
+    Args:
+        name: one of READERS.
+        n_train: images that teacher and students learn from.
+        n_validation: images that choices are made on.
+        n_test: images that results are reported on.
+        n_fresh: real images for the source `fresh`.
+        image_size: height and width in pixels, to which images are averaged down by a whole factor.
+        seed: of the split.
+        data_dir: where the files are; empty: see paths.data_dir.
+        device: where the images are held.
+
+    Raises:
+        GanmcError: files are missing or altered, there are fewer images than asked for, or the
+            image size does not divide the dataset's.
+    """
+    reader = READERS.entry(name, "image dataset")
+    whole = reader(paths.data_dir(data_dir))
+    size = whole.x.shape[-1]
+    n_held = len(whole.x) - whole.n_training
     if image_size <= 0 or size % image_size:
         raise user_error(
             name,
             f"images of {size} x {size} cannot be averaged to {image_size} x {image_size}",
             f"choose a divisor of {size}",
         )
-    for asked, there, what in (
-        (n_train + n_fresh, n_learn, "training"),
-        (n_validation + n_test, len(x) - n_learn, "test"),
-    ):
-        if asked > there:
-            raise user_error(
-                name, f"{asked} rows asked for of the {there} in its {what} part", "ask for fewer"
-            )
+    check_count(name, "training", n_train + n_fresh, whole.n_training)
+    check_count(name, "test", n_validation + n_test, n_held)
+
     rng = np.random.default_rng(seed)
-    learn, held = rng.permutation(n_learn), n_learn + rng.permutation(len(x) - n_learn)
-    rows = {
-        "train": learn[:n_train],
-        "fresh": learn[n_train : n_train + n_fresh],
+    learning = rng.permutation(whole.n_training)
+    held = whole.n_training + rng.permutation(n_held)
+    rows_of_parts = {
+        "train": learning[:n_train],
+        "fresh": learning[n_train : n_train + n_fresh],
         "validation": held[:n_validation],
         "test": held[n_validation : n_validation + n_test],
     }
     parts = {}
-    for part, r in rows.items():
-        image = torch.as_tensor(x[r]).to(device).float() / 127.5 - 1
-        parts[f"x_{part}"] = (
-            F.avg_pool2d(image, size // image_size) if size > image_size and len(r) else image
-        )
-        parts[f"y_{part}"] = torch.as_tensor(y[r]).long().to(device)
-    checksum = hashlib.sha256(x.tobytes() + y.astype(np.int64).tobytes()).hexdigest()
+    for part, rows in rows_of_parts.items():
+        images = torch.as_tensor(whole.x[rows]).to(device).float() / 127.5 - 1
+        if size > image_size and len(rows):
+            images = F.avg_pool2d(images, size // image_size)
+        parts[f"x_{part}"] = images
+        parts[f"y_{part}"] = torch.as_tensor(whole.y[rows]).long().to(device)
+
+    note = whole.note
     if image_size < size:
         note += f", averaged to {image_size} x {image_size}"
     return ImageDataset(
         name=name,
-        n_classes=int(y.max()) + 1,
-        checksum=checksum,
+        n_classes=int(whole.y.max()) + 1,
+        checksum=whole.checksum,
         note=f"{note}, {n_train:,} training images",
         **parts,
     )
 
 
-def choose_device(name):
-    """torch.device for "auto" (CUDA where there is one), "cpu" or "cuda". GanmcError if the asked one is absent."""
-    if name == "cuda" and not torch.cuda.is_available():
+def check_count(name: str, part: str, n_asked: int, n_there: int) -> None:
+    """Raises GanmcError if more images are asked for than a part of the dataset has."""
+    if n_asked > n_there:
+        raise user_error(
+            name, f"{n_asked} images asked for of the {n_there} in its {part} part", "ask for fewer"
+        )
+
+
+def choose_device(name: str) -> torch.device:
+    """torch.device for "auto" (CUDA where there is one), "cpu" or "cuda".
+
+    Raises:
+        GanmcError: "cuda" is asked for and absent.
+    """
+    cuda_is_there = torch.cuda.is_available()
+    if name == "cuda" and not cuda_is_there:
         raise user_error(
             "device cuda", "this machine has no CUDA device", "set device to auto or cpu"
         )
-    return torch.device(
-        "cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu")
-    )
+    if name == "auto":
+        return torch.device("cuda" if cuda_is_there else "cpu")
+    return torch.device(name)

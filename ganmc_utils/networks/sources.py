@@ -1,82 +1,130 @@
-"""Sources of images: anything with sample(n, rng) -> (x, intended class). rng is a torch.Generator on x's device."""
+"""Sources of images. Each is a core.source.Source: sample(n, rng) -> (x, intended class).
+
+x is float32 (n, C, H, W), c int64 (n,), both on the device of the images that the source was
+given; rng is a torch.Generator on the same device.
+"""
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.registry import Registry
+from ganmc_utils.core.source import Source
+from ganmc_utils.gan.acgan import AcGan
 
 
-class ChangedImages:
-    """Rows of (x, y) drawn with replacement and changed by `change(x, rng)`."""
+class AugmentationSource(Source):
+    """Images of (x, y) drawn with replacement and changed by `change(x, rng)`; the class is y.
 
-    def __init__(self, x, y):
-        self.x, self.y = x, y
+    Args:
+        x: images, float32 (N, C, H, W).
+        y: their classes, int64 (N,).
+    """
 
-    def sample(self, n, rng):
+    def __init__(self, x: Tensor, y: Tensor):
+        self.x = x
+        self.y = y
+
+    def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw n images and change them; the classes are those of the images they come from."""
         rows = torch.randint(len(self.x), (n,), generator=rng, device=self.x.device)
         return self.change(self.x[rows], rng), self.y[rows]
 
+    def change(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """A changed copy of x (n, C, H, W); what a subclass has to say."""
+        raise NotImplementedError
 
-class PixelJitter(ChangedImages):
-    """Gaussian noise of `scale` times the standard deviation of each pixel over the rows."""
 
-    def __init__(self, x, y, scale):
+class PixelJitter(AugmentationSource):
+    """Gaussian noise of `scale` times the standard deviation of each pixel over the images.
+
+    Raises:
+        GanmcError: scale is not above 0.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, scale: float):
         if not scale > 0:
             raise GanmcError(f"jitter: scale = {scale}; choose it above 0")
         super().__init__(x, y)
         self.sd = scale * x.std(0)
 
-    def change(self, x, rng):
+    def change(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """X plus noise; nothing is clipped to the range of the images."""
         return x + self.sd * torch.randn(x.shape, generator=rng, device=x.device)
 
 
-class Mixup(ChangedImages):
-    """lam x + (1 - lam) x' of two rows, lam uniform (Zhang et al., 2018, with Beta(1, 1)); the class is x's."""
+class Mixup(AugmentationSource):
+    """Mixtures lam x + (1 - lam) x' of two images, lam uniform in [0, 1]; the class is that of x.
 
-    def change(self, x, rng):
+    Zhang et al. (2018) with Beta(1, 1). Their label lam y + (1 - lam) y' is not needed here: the
+    teacher labels the mixture.
+    """
+
+    def change(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Each image of x mixed with one drawn at random."""
         lam = torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device)
-        other = self.x[torch.randint(len(self.x), (len(x),), generator=rng, device=x.device)]
-        return lam * x + (1 - lam) * other
+        partners = torch.randint(len(self.x), (len(x),), generator=rng, device=x.device)
+        return lam * x + (1 - lam) * self.x[partners]
 
 
-class FlipsCrops(ChangedImages):
-    """Left-right flips with probability 1/2 and shifts by up to an eighth of the image, padded by reflection."""
+class FlipsCrops(AugmentationSource):
+    """Left-right flips and shifts by up to an eighth of the image: see flip_crop."""
 
-    def change(self, x, rng):
+    def change(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Each image flipped or not, and shifted, by its own draw."""
         return flip_crop(x, rng)
 
 
-def flip_crop(x, rng):
-    """x (n, C, H, W) flipped and shifted, each image by its own draw."""
-    n, _, size, _ = x.shape
-    pad = max(1, size // 8)
-    x = flip(x, rng)
-    shift = torch.randint(2 * pad + 1, (n, 2), generator=rng, device=x.device)
-    at = torch.arange(size, device=x.device)
-    rows, columns = shift[:, 0, None] + at, shift[:, 1, None] + at
-    padded = F.pad(x, (pad,) * 4, mode="reflect")
-    return padded[
-        torch.arange(n, device=x.device)[:, None, None], :, rows[:, :, None], columns[:, None, :]
-    ].permute(0, 3, 1, 2)
-
-
-def flip(x, rng):
-    """x with each image turned left-right with probability 1/2."""
+def flip(x: Tensor, rng: torch.Generator) -> Tensor:
+    """X (n, C, H, W) with each image turned left-right with probability 1/2."""
     turned = torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device) < 0.5
     return torch.where(turned, x.flip(3), x)
 
 
-class GeneratedImages:
-    """Images of a trained generator (acgan.AcGan) as it was after an epoch; classes from the data's distribution."""
+def flip_crop(x: Tensor, rng: torch.Generator) -> Tensor:
+    """X (n, C, H, H) flipped with probability 1/2, then shifted, each image by its own draw.
 
-    def __init__(self, gan, epoch):
-        self.make, self.noise, self.prior = gan.maker(0, epoch, 0), gan.settings.noise, gan.prior[0]
+    The shift is uniform over -pad, ..., pad pixels in each direction, pad = max(1, H / 8); what
+    comes in at the border is the image's reflection.
+    """
+    n, _, size, _ = x.shape
+    pad = max(1, size // 8)
+    x = flip(x, rng)
+    padded = F.pad(x, (pad, pad, pad, pad), mode="reflect")
 
-    def sample(self, n, rng):
+    shift = torch.randint(2 * pad + 1, (n, 2), generator=rng, device=x.device)
+    pixels = torch.arange(size, device=x.device)
+    rows = shift[:, 0, None] + pixels  # (n, H): the rows of `padded` that each crop keeps
+    columns = shift[:, 1, None] + pixels
+    image = torch.arange(n, device=x.device)[:, None, None]
+    crops = padded[image, :, rows[:, :, None], columns[:, None, :]]  # (n, H, W, C)
+    return crops.permute(0, 3, 1, 2)
+
+
+class GeneratedImages(Source):
+    """Images of the generator of a trained AC-GAN as it was after an epoch.
+
+    Args:
+        gan: the trained AC-GAN, of one seed and one member.
+        epoch: one of its snapshots.
+    """
+
+    def __init__(self, gan: AcGan, epoch: int):
+        self.generator = gan.generator(0, epoch, 0)
+        self.noise = gan.settings.noise
+        self.prior = gan.prior[0]
+
+    def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw n classes from the data's distribution, and an image of each."""
         c = torch.multinomial(self.prior, n, replacement=True, generator=rng)
         return self.of_classes(c, rng), c
 
-    def of_classes(self, c, rng):
-        """One image of each class in c (n,)."""
+    def of_classes(self, c: Tensor, rng: torch.Generator) -> Tensor:
+        """One image of each class in c (n,): (n, C, H, W)."""
         w = 0.5 * torch.randn(1, len(c), self.noise, generator=rng, device=c.device)
-        return self.make(w, c[None])[0]
+        return self.generator(w, c[None])[0]
+
+
+# The sources that are made of the training images alone, by their ids in records.
+IMAGE_SOURCES = Registry(flips=FlipsCrops, mixup=Mixup, jitter=PixelJitter)

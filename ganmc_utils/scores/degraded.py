@@ -1,76 +1,135 @@
-"""Samples whose order of quality is known: real images made worse step by step, each in one way."""
+"""Samples whose order of quality is known: real images made worse step by step, each in one way.
+
+Every function takes
+
+    x: images, float32 (n, C, H, W)
+    y: their classes, int64 (n,)
+    level: how much of the series; what it counts is in SERIES
+    rng: a torch.Generator on x's device
+    generated: (images (n, C, H, W), classes (n,)) of a GAN
+
+and returns as many images and classes.
+"""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.registry import Registry
+
+Labelled = tuple[Tensor, Tensor]  # images and their classes
 
 
-def repeat_to(rows, n, rng):
-    """rows, repeated at random to n of them."""
-    more = torch.randint(len(rows), (max(0, n - len(rows)),), generator=rng, device=rows.device)
-    return torch.cat([rows, rows[more]])[:n]
+def real_share(
+    x: Tensor, y: Tensor, level: float, rng: torch.Generator, generated: Labelled
+) -> Labelled:
+    """The first `level` of the images are real, the rest come from the GAN."""
+    x_generated, y_generated = generated
+    n_real = round(level * len(x))
+    images = torch.cat([x[:n_real], x_generated[n_real:]])
+    classes = torch.cat([y[:n_real], y_generated[n_real:]])
+    return images, classes
 
 
-def share_of(n, share):
+def distinct(
+    x: Tensor, y: Tensor, level: float, rng: torch.Generator, generated: Labelled
+) -> Labelled:
+    """Only a share `level` of the images is there, repeated."""
+    order = torch.randperm(len(x), generator=rng, device=x.device)
+    kept = order[: share_of(len(x), level)]
+    rows = repeat_to(kept, len(x), rng)
+    return x[rows], y[rows]
+
+
+def within_class(
+    x: Tensor, y: Tensor, level: float, rng: torch.Generator, generated: Labelled
+) -> Labelled:
+    """Mode collapse within each class.
+
+    Of the images of a class only the share `level` nearest (in pixels) to one of them is there,
+    repeated.
+    """
+    rows_by_class = []
+    for k in y.unique():
+        rows = (y == k).nonzero()[:, 0]
+        centre = rows[torch.randint(len(rows), (1,), generator=rng, device=x.device)]
+        distance = torch.cdist(x[centre].flatten(1), x[rows].flatten(1))[0]
+        nearest = rows[distance.argsort()][: share_of(len(rows), level)]
+        rows_by_class.append(repeat_to(nearest, len(rows), rng))
+    rows = torch.cat(rows_by_class)
+    return x[rows], y[rows]
+
+
+def blur(x: Tensor, y: Tensor, level: float, rng: torch.Generator, generated: Labelled) -> Labelled:
+    """A Gaussian blur of `level` pixels (standard deviation)."""
+    if not level:
+        return x, y
+    reach = min(math.ceil(3 * level), x.shape[-1] - 1)  # pixels to each side of the centre
+    return gaussian_blur(x, 2 * reach + 1, level), y
+
+
+def label_noise(
+    x: Tensor, y: Tensor, level: float, rng: torch.Generator, generated: Labelled
+) -> Labelled:
+    """A share `level` of the images bears a class drawn at random."""
+    n_classes = int(y.max()) + 1
+    random_class = torch.randint(n_classes, y.shape, generator=rng, device=y.device)
+    replaced = torch.rand(y.shape, generator=rng, device=y.device) < level
+    return x, torch.where(replaced, random_class, y)
+
+
+def repeat_to(rows: Tensor, n: int, rng: torch.Generator) -> Tensor:
+    """The indices `rows` (m,), repeated at random to n of them."""
+    n_repeats = max(0, n - len(rows))
+    repeats = torch.randint(len(rows), (n_repeats,), generator=rng, device=rows.device)
+    return torch.cat([rows, rows[repeats]])[:n]
+
+
+def share_of(n: int, share: float) -> int:
+    """A share of n, rounded up, at least 1.
+
+    Raises:
+        GanmcError: share is outside [0, 1].
+    """
     if not 0 <= share <= 1:
         raise GanmcError(f"series: level {share}; choose it in [0, 1]")
     return max(1, math.ceil(share * n))
 
 
-def real_share(x, y, level, rng, made):
-    """The first `level` of the rows are real, the rest made by the GAN; made: (images, their classes)."""
-    k = round(level * len(x))
-    return torch.cat([x[:k], made[0][k:]]), torch.cat([y[:k], made[1][k:]])
+@dataclass(frozen=True)
+class QualitySeries:
+    """One way of making images worse.
+
+    function: see the functions above.
+    label: what a level counts.
+    higher_is_better: whether more of it leaves better images.
+    """
+
+    function: Callable[..., Labelled]
+    label: str
+    higher_is_better: bool
 
 
-def distinct(x, y, level, rng, made):
-    """Only a share `level` of the images is there, repeated."""
-    rows = repeat_to(
-        torch.randperm(len(x), generator=rng, device=x.device)[: share_of(len(x), level)],
-        len(x),
-        rng,
-    )
-    return x[rows], y[rows]
+SERIES = Registry(
+    real_share=QualitySeries(real_share, "Share of real images", higher_is_better=True),
+    distinct=QualitySeries(distinct, "Share of distinct images", higher_is_better=True),
+    within_class=QualitySeries(within_class, "Share of each class kept", higher_is_better=True),
+    blur=QualitySeries(blur, "Blur (pixels)", higher_is_better=False),
+    label_noise=QualitySeries(label_noise, "Share of random labels", higher_is_better=False),
+)
 
 
-def within_class(x, y, level, rng, made):
-    """Mode collapse within each class: of its images only the share `level` nearest (in pixels) to one of them, repeated."""
-    kept = []
-    for k in y.unique():
-        rows = (y == k).nonzero()[:, 0]
-        centre = rows[torch.randint(len(rows), (1,), generator=rng, device=x.device)]
-        near = torch.cdist(x[centre].flatten(1), x[rows].flatten(1))[0].argsort()
-        kept.append(repeat_to(rows[near[: share_of(len(rows), level)]], len(rows), rng))
-    rows = torch.cat(kept)
-    return x[rows], y[rows]
+def degrade(
+    name: str, x: Tensor, y: Tensor, level: float, rng: torch.Generator, generated: Labelled
+) -> Labelled:
+    """Images and classes at one level of the series called name.
 
-
-def blur(x, y, level, rng, made):
-    """A Gaussian blur of `level` pixels (standard deviation)."""
-    if not level:
-        return x, y
-    reach = min(math.ceil(3 * level), x.shape[-1] - 1)
-    return gaussian_blur(x, 2 * reach + 1, level), y
-
-
-def label_noise(x, y, level, rng, made):
-    """A share `level` of the images bears a class drawn at random."""
-    other = torch.randint(int(y.max()) + 1, y.shape, generator=rng, device=y.device)
-    return x, torch.where(torch.rand(y.shape, generator=rng, device=y.device) < level, other, y)
-
-
-SERIES = {  # name: (function, what a level is, whether more of it is better)
-    "real_share": (real_share, "Share of real images", True),
-    "distinct": (distinct, "Share of distinct images", True),
-    "within_class": (within_class, "Share of each class kept", True),
-    "blur": (blur, "Blur (pixels)", False),
-    "label_noise": (label_noise, "Share of random labels", False),
-}
-
-
-def degrade(name, x, y, level, rng, made):
-    """(x, y) at one level of a series."""
-    return SERIES[name][0](x, y, level, rng, made)
+    Raises:
+        GanmcError: there is no such series, or the level is outside its range.
+    """
+    return SERIES.entry(name, "series").function(x, y, level, rng, generated)
