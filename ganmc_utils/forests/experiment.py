@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+from ganmc_utils.core.errors import user_error
 from ganmc_utils.core.meaning import result_key
 from ganmc_utils.core.parameters import CompressionScores, ForestTask, RandomForests
 from ganmc_utils.core.records import Row
@@ -20,7 +21,7 @@ from ganmc_utils.core.registry import Registry
 from ganmc_utils.core.source import Source
 from ganmc_utils.core.store import Store
 from ganmc_utils.forests import models
-from ganmc_utils.forests.data import READERS, Dataset, read_table, split_table
+from ganmc_utils.forests.data import READERS, Dataset, read_table, split_table, table_checksum
 from ganmc_utils.forests.sources import TABLE_SOURCES, PooledGan, RealRows, RowJitter
 from ganmc_utils.gan.acgan import AcGan, GanSettings
 from ganmc_utils.report.statistics import prediction_score
@@ -151,14 +152,26 @@ class TaskData:
 
     @cached_property
     def checksum(self) -> str:
-        """Sha256 of the table."""
-        task = self.task
-        return read_table(task.table, self.data_dir, task.path, task.target).checksum
+        """Sha256 of the table, known without reading it where the project knows the file."""
+        return table_checksum(self.task.table, self.data_dir, self.task.path)
 
     @cached_property
     def splits(self) -> list[Dataset]:
-        """One random split a seed."""
-        return task_splits(self.task, self.data_dir)
+        """One random split a seed.
+
+        Raises:
+            GanmcError: the rows are not those that the checksum speaks of.
+        """
+        splits = task_splits(self.task, self.data_dir)
+        if splits[0].checksum != self.checksum:  # a download brought a larger file
+            raise user_error(
+                self.task.table, "its file is another than at the start", "run this chapter again"
+            )
+        return splits
+
+    def split(self, unit: Unit) -> Dataset:
+        """The random split of a unit's seed."""
+        return self.splits[unit.seed_index]
 
     @cached_property
     def gans(self) -> list[AcGan]:
@@ -196,11 +209,9 @@ def deciders(task: ForestTask) -> list[Callable]:
     """The code that decides a task's results and that no name in the notebook's loop leads to."""
     chosen = [CANDIDATES[source] for source in task.sources if source in CANDIDATES]
     chosen += [TABLE_SOURCES[source] for source in task.sources if source in TABLE_SOURCES]
-    if task.table in READERS:
-        chosen.append(READERS[task.table])
     if "gan" in task.sources:
         chosen.append(trained_gans)
-    return [task_splits, *chosen]
+    return [Unit, task_splits, READERS.entry(task.table, "dataset"), *chosen]
 
 
 # rows
