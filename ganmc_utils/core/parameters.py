@@ -411,7 +411,7 @@ def check(notebook: str, names: dict[str, Any]) -> Parameters:
     given = {
         name: value
         for name, value in names.items()
-        if isinstance(value, literals) and not name.startswith("_") and name not in ("In", "Out")
+        if type(value) in literals and not name.startswith("_") and name not in ("In", "Out")
     }
     return check_dict(notebook, given)
 

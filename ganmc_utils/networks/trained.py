@@ -1,343 +1,406 @@
-"""The cast of Sec. 3: images, teachers, the AC-GAN, and students trained together on the batches they share.
+"""The trained models of Sec. 3: teachers, the AC-GAN, and students that share their batches.
 
-All of it is made once and kept under the run's checkpoints by what it was made from, so that a chapter run alone makes
-what it needs and a chapter run after another finds it."""
+Each is trained once, on the first occasion, and kept in the store under a key of everything that it
+depends on. A chapter that finds all it shows in the store loads neither data nor weights.
+"""
 
-import json
-from dataclasses import asdict, dataclass
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from tqdm.auto import tqdm
 
-from ganmc_utils.core import checkpoints, rounding
 from ganmc_utils.core.errors import GanmcError
-from ganmc_utils.core.parameters import Network
-from ganmc_utils.core.paths import write_atomically
-from ganmc_utils.core.records import digest, stored
-from ganmc_utils.gan import image_networks
+from ganmc_utils.core.meaning import result_key
+from ganmc_utils.core.rounding import to_float16, to_float32
 from ganmc_utils.gan.acgan import AcGan, GanSettings
-from ganmc_utils.networks import data, models, sources, training
+from ganmc_utils.gan.image_networks import image_networks
 from ganmc_utils.networks.batches import EpochBatches, Mixture, TeacherLabelledStream
-from ganmc_utils.networks.objectives import Distillation, logit_matching, supervised
+from ganmc_utils.networks.data import READERS, choose_device, image_checksum, load_images
+from ganmc_utils.networks.experiment import Student, network_name, short_students
+from ganmc_utils.networks.models import NETWORKS, make_network
+from ganmc_utils.networks.objectives import OBJECTIVES
+from ganmc_utils.networks.sources import IMAGE_SOURCES, GeneratedImages
+from ganmc_utils.networks.training import Learner, Schedule, accuracy, logits, train
 
-MODULES = (
-    "images",
-    "networks",
-    "objectives",
-    "checkpoints",
-    "graphs",
-    "acgan",
-    "image_gan",
-    "image_sources",
-    "mixing",
-    "training",
-    "cast",
-)
+if TYPE_CHECKING:
+    from ganmc_utils.core.parameters import Network, NetworkChapter
+    from ganmc_utils.core.store import Store
+
 EVALUATIONS = 10  # of a network over its training
-COLLAPSED = 0.3  # spread of the GAN's images within a class, as a share of the real ones', below which we warn
-CHANGED = {"flips": sources.FlipsCrops, "mixup": sources.Mixup, "jitter": sources.PixelJitter}
+COLLAPSED = 0.3  # spread within a class, as a share of the real images', below which we warn
+IMAGES_OF_SPREAD = 1000
+TRAINING = (train, Learner, Schedule, EpochBatches)  # what decides any network's weights
 
 
-@dataclass(frozen=True)
-class Run:
-    """One student: who teaches it, what it minimizes, and the rows it sees.
+class TrainedModels:
+    """Teachers, the GAN and students of a chapter's parameters.
 
-    source: train, gan, train+gan, flips, jitter, mixup or fresh; p_fake is the share of rows that are not the training
-    data's (0 for train, 1 for all but the mixture). objective: l2, kd or supervised (which has no teacher)."""
+    Args:
+        p: the chapter's parameters: data, teacher, student, gan.
+        store: where results are found and kept.
+    """
 
-    teacher: Network
-    student: Network
-    source: str
-    seed: int
-    p_fake: float = 1.0
-    objective: str = "l2"
-    T: float | None = None
-    alpha: float | None = None
-    gan_epoch: int | None = None
-    jitter_scale: float | None = None
-    epochs: int | None = None  # None: the student's own
+    def __init__(self, p: NetworkChapter, store: Store):
+        self.p, self.store = p, store
+        self.device = choose_device(p.device)
+        self.checksum = image_checksum(p.data.name, p.data_dir)
+        self.checksums = {p.data.name: self.checksum}
+        self.teachers: dict[Network, torch.nn.Module] = {}
 
-    @property
-    def setting(self):
-        given = {
-            "objective": self.objective,
-            "p_fake": self.p_fake,
-            "gan_epoch": self.gan_epoch,
-            "flips": int(self.student.augment != "none"),
-            "T": self.T,
-            "alpha": self.alpha,
-            "jitter_scale": self.jitter_scale,
-        }
-        return {k: v for k, v in given.items() if v is not None}
+    @cached_property
+    def data(self):
+        """The images, loaded when the first model has to be trained."""
+        p = self.p
+        return load_images(**p.data.model_dump(), data_dir=p.data_dir, device=self.device)
 
-    @property
-    def name(self):
-        """The source as records call it: the training rows with their labels are no compression."""
-        return (
-            "student_only" if self.objective == "supervised" and self.p_fake == 0 else self.source
-        )
+    @cached_property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, size, classes) of the images."""
+        name = f"image-shape-{self.key({})}"
+        return tuple(self.store.value(name, lambda: [*self.data.shape, self.data.n_classes]))
 
+    def key(self, about: dict, *deciders: Callable) -> str:
+        """The key of a result that comes from these images."""
+        images = {"data": self.p.data.model_dump(), "checksum": self.checksum}
+        return result_key(images | about, load_images, READERS[self.p.data.name], *deciders)
 
-def named(network):
-    """How records call a network: by its augmentation too, where it has one."""
-    return network.network + ("" if network.augment == "none" else f"+{network.augment}")
-
-
-class Cast:
-    def __init__(self, p, out):
-        self.p, self.folder = p, out / "checkpoints"
-        self.device = data.choose_device(p.device)
-        plan = p.data.model_dump()
-        self.data = data.load_images(**plan, data_dir=p.data_dir, device=self.device)
-        self.about = {
-            "data": plan,
-            "checksum": self.data.checksum,
-            "device": self.device.type,
-            "compile": p.compile,
-        }
-        self.teachers, self.made_gan, self.chosen = {}, None, None
-
-    def path(self, kind, key, ending):
-        return self.folder / f"{kind}-{digest(self.about | key, MODULES)}.{ending}"
-
-    def schedule(self, plan, epochs=None):
-        if plan.batch > self.p.data.n_train:
-            raise GanmcError(
-                f"{plan.network}: batch {plan.batch} is larger than the {self.p.data.n_train} training images; lower the batch"
-            )
-        steps = (epochs or plan.epochs) * (self.p.data.n_train // plan.batch)
-        return training.Schedule(
-            steps, plan.lr, plan.optimizer, plan.decay, plan.weight_decay, EVALUATIONS
-        )
-
-    def network(self, plan, seed):
-        channels, size = self.data.shape
-        net = models.make_network(
-            plan.network, seed, plan.width, channels, size, self.data.n_classes
-        )
+    def network(self, network: Network, seed: int) -> torch.nn.Module:
+        """A new network, its weights drawn from the seed, on the device."""
+        channels, size, n_classes = self.image_shape
+        net = make_network(network.network, seed, network.width, channels, size, n_classes)
         return net.to(self.device, memory_format=torch.channels_last)
 
-    def parts(self, *names):
-        """{"test": (x, y), ...}"""
-        return {s: (getattr(self.data, f"x_{s}"), getattr(self.data, f"y_{s}")) for s in names}
+    def parts(self, *names: str) -> dict:
+        """Images and labels of parts of the data: {"test": (x, y), ...}."""
+        d = self.data
+        return {name: (getattr(d, f"x_{name}"), getattr(d, f"y_{name}")) for name in names}
 
-    def teacher(self, plan):
-        """(network, history), trained on the labels of the training part."""
-        if plan not in self.teachers:
-            self.teachers[plan] = self.classifier(
-                "teacher",
-                plan,
-                self.data.x_train,
-                self.data.y_train,
-                0,
-                self.parts("train", "validation", "test"),
-            )
-        return self.teachers[plan]
+    def fingerprint(self, name: str) -> str:
+        """What unfinished training belongs to: other devices round differently."""
+        return f"{name} on {self.device.type}, compile {self.p.compile}"
 
-    def classifier(self, kind, plan, x, y, seed, parts):
-        """(network, history) trained on images x and labels y, evaluated on parts. What is kept and used has its weights
-        rounded to float16, so that it is the same whether it was made now or read from its small file."""
-        path = self.path(f"{kind}-{named(plan)}", {kind: plan.model_dump()}, "safetensors")
-        net = self.network(plan, seed)
-        if (found := checkpoints.load(path, path.stem, self.device)) is None:
-            learner = training.Learner(
-                f"{kind} {named(plan)}",
-                net,
-                supervised,
-                EpochBatches(x, y, plan.batch, augment=plan.augment),
-                seed,
-                compile=self.p.compile,
-            )
-            training.train(
-                [learner],
-                self.schedule(plan),
-                parts,
-                path.with_suffix(".working"),
-                path.stem,
-                learner.name,
-            )
-            net.load_state_dict(rounding.to_float32(rounding.to_float16(net.state_dict())))
-            learner.history[-1] |= {
-                part: training.accuracy(net, *data) for part, data in parts.items()
-            }
-            checkpoints.save(
-                path, path.stem, {"net": rounding.to_float16(net.state_dict())}, learner.history
-            )
-            path.with_suffix(".working").unlink()
-            history = learner.history
+    # teachers
+
+    def teacher(self, network: Network) -> torch.nn.Module:
+        """A network that was trained on the labels of the training images."""
+        if network not in self.teachers:
+            d = self.data
+            parts = self.parts("train", "validation", "test")
+            trained = self.classifier("teacher", network, d.x_train, d.y_train, 0, parts)
+            self.teachers[network] = trained[0]
+        return self.teachers[network]
+
+    def teacher_history(self, network: Network) -> list[dict]:
+        """The teacher's evaluations along its training."""
+        name = self.classifier_name("teacher", network)
+        if self.store.read(name) is None:
+            self.teacher(network)
+        return self.store.read(name)
+
+    def classifier_name(self, kind: str, network: Network) -> str:
+        """How the store calls a network that was trained on labels."""
+        deciders = (*TRAINING, OBJECTIVES["supervised"], NETWORKS[network.network], make_network)
+        key = self.key({kind: network.model_dump()}, to_float16, *deciders, schedule_of)
+        return f"{kind}-{network_name(network)}-{key}"
+
+    def classifier(self, kind: str, network: Network, x, y, seed: int, parts: dict) -> tuple:
+        """(network, history), trained on images x and labels y and evaluated on parts.
+
+        The weights are rounded to float16, as they are kept, so that a network is the same whether
+        it was trained now or read from its file.
+        """
+        name = self.classifier_name(kind, network)
+        net = self.network(network, seed)
+        stored = self.store.read_tensors(name, self.device)
+        if stored is None:
+            history = self.train_classifier(name, net, network, x, y, seed, parts)
         else:
-            tree, history = found
-            net.load_state_dict(rounding.to_float32(tree["net"]))
+            tree, history = stored
+            net.load_state_dict(to_float32(tree["net"]))
         return net.eval().requires_grad_(False), history
 
-    def gan(self):
-        """The AC-GAN, trained on the training part."""
-        if self.made_gan is None:
-            g, d = self.p.gan, self.data
-            settings = GanSettings(
-                epochs=g.epochs, snapshots=tuple(g.snapshots), members=1, batch=g.batch, lr=g.lr
-            )
-            path = self.path(
-                "image-gan", {"gan": g.model_dump(exclude={"choice_epochs"})}, "safetensors"
-            )
-            self.made_gan = AcGan(
-                d.x_train[None],
-                d.y_train[None],
-                settings,
-                [0],
-                image_networks.image_networks(g.width),
-            ).train(path)
-            for epoch in g.snapshots:
-                if (spread := self.spread(epoch)) < COLLAPSED:
-                    tqdm.write(
-                        f"AC-GAN after epoch {epoch}: its images of a class spread {spread:.2f} of the real ones: collapse"
-                    )
-        return self.made_gan
+    def train_classifier(self, name, net, network, x, y, seed, parts) -> list[dict]:
+        """Train net on labels, round its weights and keep them; returns its history."""
+        batches = EpochBatches(x, y, network.batch, augment=network.augment)
+        label = f"{name.split('-')[0]} {network_name(network)}"
+        supervised = OBJECTIVES["supervised"]
+        learner = Learner(label, net, supervised, batches, seed, compile=self.p.compile)
+        working = self.store.working_path(name)
+        schedule = schedule_of(network, self.p.data.n_train)
+        train([learner], schedule, parts, working, self.fingerprint(name), label)
+        rounded = to_float16(net.state_dict())
+        net.load_state_dict(to_float32(rounded))
+        last = learner.history[-1]
+        last |= {part: accuracy(net, *images) for part, images in parts.items()}
+        self.store.write(name, learner.history, last["seconds"])
+        self.store.write_tensors(name, {"net": rounded}, learner.history, 0)  # counted above
+        working.unlink()
+        return learner.history
 
-    def spread(self, epoch, n=1000):
-        """Mean standard deviation of a pixel within a class, of the GAN's images over the training images."""
+    # the GAN
 
-        def within(x, y):
-            return float(
-                torch.stack(
-                    [x[y == c].std(0).mean() for c in y.unique() if (y == c).sum() > 1]
-                ).mean()
-            )
+    @property
+    def gan_name(self) -> str:
+        """How the store calls the GAN."""
+        settings = self.p.gan.model_dump(exclude={"choice_epochs"})
+        return f"acgan-images-{self.key({'gan': settings}, *self.gan_deciders)}"
 
-        x, c = sources.GeneratedImages(self.gan(), epoch).sample(
-            n, torch.Generator(self.device).manual_seed(0)
+    @property
+    def gan_deciders(self) -> tuple:
+        """The code that decides what the GAN generates."""
+        return (AcGan, GanSettings, image_networks, GeneratedImages, to_float16, to_float32)
+
+    def gan(self) -> AcGan:
+        """The AC-GAN, trained on the training images."""
+        return self.trained_gan
+
+    @cached_property
+    def trained_gan(self) -> AcGan:
+        """What gan() returns, trained or read once."""
+        p, d = self.p.gan, self.data
+        settings = GanSettings(
+            epochs=p.epochs,
+            snapshots=tuple(p.snapshots),
+            members=1,
+            batch=p.batch,
+            lr=p.lr,
         )
-        return within(x, c) / within(self.data.x_train, self.data.y_train)
+        gan = AcGan(d.x_train[None], d.y_train[None], settings, [0], image_networks(p.width))
+        return gan.train(self.store.own / f"{self.gan_name}.safetensors")
 
-    def pictures(self, epoch=None, per_class=2):
-        """Images for people, (per_class * K, H, W, C) in [0, 1], the classes in a row: the GAN's after an epoch, from the
-        same noise at every epoch; None: training images."""
-        return self.pictures_of(
-            None if epoch is None else sources.GeneratedImages(self.gan(), epoch), per_class
-        )
+    def generator(self, epoch: int) -> GeneratedImages:
+        """The GAN as it was after an epoch, as a source."""
+        return GeneratedImages(self.gan(), epoch)
 
-    def pictures_of(self, made, per_class=2):
-        """The same of any image_sources.Generated."""
-        classes = torch.arange(self.data.n_classes, device=self.device).repeat(per_class)
-        if made is None:
-            x = torch.stack(
-                [
-                    self.data.x_train[self.data.y_train == c][i // self.data.n_classes]
-                    for i, c in enumerate(classes)
-                ]
-            )
-        else:
-            x = made.of_classes(classes, torch.Generator(self.device).manual_seed(0))
-        return (x.permute(0, 2, 3, 1).cpu().numpy() + 1) / 2
+    def gan_facts(self) -> dict:
+        """{"seconds": of its training, "spread": {epoch: spread within a class}}."""
+        facts = self.store.read(self.gan_name)
+        if facts is None:
+            seconds = self.gan().seconds
+            spread = {str(epoch): self.spread(epoch) for epoch in self.p.gan.snapshots}
+            self.store.write(self.gan_name, {"seconds": seconds, "spread": spread}, seconds)
+            facts = self.store.read(self.gan_name)
+        by_epoch = {int(epoch): value for epoch, value in facts["spread"].items()}
+        return facts | {"spread": by_epoch}
 
-    def gan_epoch(self):
-        """(epoch, {epoch: validation accuracy}): the snapshot whose images alone train the best short student."""
-        if self.chosen is None:
-            runs = [
-                Run(
-                    self.p.teacher,
-                    self.p.student,
-                    "gan",
-                    seed=0,
-                    gan_epoch=e,
-                    epochs=self.p.gan.choice_epochs,
-                )
-                for e in self.p.gan.snapshots
-            ]
-            score = {
-                r.gan_epoch: h[-1]["validation"]
-                for r, h in zip(runs, self.students(runs, "short students that choose the GAN"))
-            }
-            self.chosen = max(score, key=score.get), score
-        return self.chosen
+    def spread(self, epoch: int) -> float:
+        """Spread of the generated images over that of the training images.
 
-    def students(self, runs, label):
-        """The history of each run, from its file or trained now; those with the same teacher and schedule train together."""
-        files = {r: self.path("student", {"run": self.key(r)}, "json") for r in runs}
-        missing = [r for r in files if stored(files[r]) is None]
-        groups = {}
-        for r in missing:
-            groups.setdefault(
-                (r.teacher, self.schedule(r.student, r.epochs), r.student.batch), []
-            ).append(r)
-        for (teacher, schedule, _), group in groups.items():
-            learners = self.learners(teacher, group)
-            path = self.path("students", {"runs": [self.key(r) for r in group]}, "working")
-            training.train(
-                learners,
-                schedule,
-                self.parts("validation", "test"),
-                path,
-                path.stem,
-                f"{label} ({len(group)})",
-            )
-            for r, learner in zip(group, learners):
-                write_atomically(files[r], json.dumps(learner.history))
-            path.unlink()
-        return [stored(files[r]) for r in runs]
+        Spread: standard deviation of a pixel within a class, mean over pixels and classes. Far
+        below 1 the generator has collapsed, and a line says so.
+        """
+        rng = torch.Generator(self.device).manual_seed(0)
+        generated = spread_within_classes(*self.generator(epoch).sample(IMAGES_OF_SPREAD, rng))
+        spread = generated / spread_within_classes(self.data.x_train, self.data.y_train)
+        if spread < COLLAPSED:
+            words = f"its images of a class spread {spread:.2f} of the real ones: collapse"
+            tqdm.write(f"AC-GAN after epoch {epoch}: {words}")
+        return spread
 
-    def key(self, run):
-        """What a student's result depends on."""
-        used = (
-            {"gan": self.p.gan.model_dump(exclude={"choice_epochs", "snapshots", "epochs"})}
-            if "gan" in run.source and run.p_fake
-            else {}
-        )
-        return (
-            asdict(run)
-            | {"teacher": run.teacher.model_dump(), "student": run.student.model_dump()}
-            | used
-        )
+    def pictures(self) -> dict:
+        """Images for people by GAN epoch, and of the training images under "real".
 
-    def learners(self, plan, runs):
-        """The learners of runs that share a teacher, with one stream of each source for all."""
-        ask, real, made, found = None, {}, {}, []
-        if any(r.objective != "supervised" for r in runs):
-            teacher = self.teacher(plan)[0]
-            ask = lambda x: training.logits(teacher, x)
-        for r in runs:
-            batch, augment = r.student.batch, r.student.augment
-            own, other = (
-                (batch, augment),
-                (r.source.removeprefix("train+"), batch, r.gan_epoch, r.jitter_scale),
-            )
-            if own not in real:
-                real[own] = self.training_rows(batch, augment, ask)
-            if r.p_fake and other not in made:
-                made[other] = self.other_rows(*other, ask)
-            found.append(
-                training.Learner(
-                    f"{named(r.student)} on {r.name}, p_fake {r.p_fake}, seed {r.seed}",
-                    self.network(r.student, r.seed),
-                    self.objective(r),
-                    Mixture(real[own], made.get(other), r.p_fake),
-                    r.seed,
-                    compile=self.p.compile,
-                )
-            )
-        return found
+        Each is (2 K, H, W, C) in [0, 1], the K classes in a row, two rows; the generated ones are
+        drawn from the same noise at every epoch.
+        """
+        name = f"pictures-{self.gan_name}"
+        stored = self.store.read_tensors(name)
+        if stored is None:
+            images = {str(e): self.pictures_of(self.generator(e)) for e in self.p.gan.snapshots}
+            images["real"] = self.pictures_of(None)
+            self.store.write_tensors(name, images, None, 0)
+            stored = self.store.read_tensors(name)
+        tree, _ = stored
+        pictures = {name: images.numpy() / 255 for name, images in tree.items()}
+        return {"real": pictures.pop("real")} | {int(e): image for e, image in pictures.items()}
 
-    def training_rows(self, batch, augment, ask):
-        x, y = self.data.x_train, self.data.y_train
-        return EpochBatches(
-            x, y, batch, ask and ask(x), augment, ask and augment == "flips" and ask(x.flip(3))
-        )
+    def pictures_of(self, generator: GeneratedImages | None, per_class: int = 2) -> torch.Tensor:
+        """Images of each class for people: uint8 (per_class * K, H, W, C).
 
-    def other_rows(self, source, batch, gan_epoch, jitter_scale, ask):
-        """The stream of rows that are not the training data, labelled by ask as they come."""
+        generator: where they come from; None: training images.
+        """
         d = self.data
-        if source == "fresh":
-            return EpochBatches(d.x_fresh, d.y_fresh, batch, ask and ask(d.x_fresh), name="fresh")
-        if source == "gan":
-            found = sources.GeneratedImages(self.gan(), gan_epoch)
+        classes = torch.arange(d.n_classes, device=self.device).repeat(per_class)
+        if generator is None:
+            rows = range(per_class)
+            x = torch.cat([first_of_each_class(d.x_train, d.y_train, d.n_classes, i) for i in rows])
         else:
-            found = CHANGED[source](
-                d.x_train, d.y_train, *([jitter_scale] if source == "jitter" else [])
-            )
-        return TeacherLabelledStream(found, batch, ask, self.device, source)
+            x = generator.of_classes(classes, torch.Generator(self.device).manual_seed(0))
+        pixels = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return pixels.permute(0, 2, 3, 1).cpu()
 
-    @staticmethod
-    def objective(run):
-        if run.objective == "kd":
-            return Distillation(run.T, run.alpha)
-        return {"l2": logit_matching, "supervised": supervised}[run.objective]
+    def gan_epoch(self) -> tuple[int, dict[int, float]]:
+        """(epoch, validation accuracies): the snapshot whose images train the best short student.
+
+        The students of the choice see generated images alone, for p.gan.choice_epochs epochs.
+        """
+        label = "short students that choose the GAN's epoch"
+        histories = self.students(short_students(self.p), [0], label)
+        scores = {student.gan_epoch: h[-1]["validation"] for (student, _), h in histories.items()}
+        return max(scores, key=scores.get), scores
+
+    # students
+
+    def students(self, students: list[Student], seeds: list[int], label: str) -> dict:
+        """{(student, seed): history}, trained where the store has none.
+
+        Students with the same teacher and schedule train side by side, on shared batches. The GAN's
+        epoch that a plan leaves open is the one that validation has chosen.
+        """
+        decided = [self.with_gan_epoch(student) for student in dict.fromkeys(students)]
+        names = {(s, seed): self.student_name(s, seed) for s in decided for seed in seeds}
+        missing = [unit for unit, name in names.items() if self.store.read(name) is None]
+        for group in self.groups(missing):
+            self.train_students(group, names, f"{label} ({len(group)})")
+        return {unit: self.store.read(name) for unit, name in names.items()}
+
+    def with_gan_epoch(self, student: Student) -> Student:
+        """The student with the GAN's epoch that validation has chosen, if it leaves that open."""
+        if not student.sees_gan or student.gan_epoch is not None:
+            return student
+        return replace(student, gan_epoch=self.gan_epoch()[0])
+
+    def groups(self, units: list) -> list[list]:
+        """(student, seed) pairs that can train side by side."""
+        groups: dict[tuple, list] = {}
+        for student, seed in units:
+            schedule = schedule_of(student.network, self.p.data.n_train, student.epochs)
+            shared = (student.teacher, schedule, student.network.batch)
+            groups.setdefault(shared, []).append((student, seed))
+        return list(groups.values())
+
+    def train_students(self, group: list, names: dict, label: str) -> None:
+        """Train some (student, seed) pairs side by side and keep their histories."""
+        first, _ = group[0]
+        learners = self.learners(group)
+        name = f"students-{result_key({'students': [names[unit] for unit in group]})}"
+        working = self.store.working_path(name)
+        schedule = schedule_of(first.network, self.p.data.n_train, first.epochs)
+        parts = self.parts("validation", "test")
+        train(learners, schedule, parts, working, self.fingerprint(name), label)
+        for unit, learner in zip(group, learners):
+            seconds = learner.history[-1]["seconds"] / len(group)
+            self.store.write(names[unit], learner.history, seconds)
+        working.unlink()
+
+    def student_name(self, student: Student, seed: int) -> str:
+        """How the store calls a student's history: by all that it depends on."""
+        about = {"seed": seed} | asdict(replace(student, teacher=None, network=None))
+        about["network"] = student.network.model_dump()
+        deciders = [*TRAINING, Mixture, TeacherLabelledStream, make_network, logits, schedule_of]
+        deciders += [student_learner, training_batches, generated_batches, objective_of]
+        deciders += [NETWORKS[student.network.network], OBJECTIVES[student.objective]]
+        if student.asks_teacher:
+            about["teacher"] = self.classifier_name("teacher", student.teacher)
+        if student.sees_gan:
+            # The generator after an epoch is the same however long the training went on.
+            later = {"choice_epochs", "snapshots", "epochs"}
+            about["gan"] = self.p.gan.model_dump(exclude=later)
+            deciders += self.gan_deciders
+        if student.source in IMAGE_SOURCES:
+            deciders.append(IMAGE_SOURCES[student.source])
+        words = f"student-{student.network.network}-{student.objective}-{student.source}"
+        return f"{words}-{seed}-{self.key({'student': about}, *deciders)}"
+
+    def learners(self, group: list) -> list[Learner]:
+        """The learners of (student, seed) pairs with one teacher; each source has one stream."""
+        label_images = self.teacher_logits(group)
+        real, generated, learners = {}, {}, []
+        for student, seed in group:
+            network = student.network
+            of_training = (network.batch, network.augment)
+            if of_training not in real:
+                real[of_training] = training_batches(self.data, network, label_images)
+            of_source = (student.source.removeprefix("train+"), student.gan_epoch)
+            of_source += (network.batch, student.jitter_scale)
+            if student.p_fake and of_source not in generated:
+                generated[of_source] = self.source_batches(student, label_images)
+            batches = Mixture(real[of_training], generated.get(of_source), student.p_fake)
+            net = self.network(network, seed)
+            learners.append(student_learner(student, seed, net, batches, self.p.compile))
+        return learners
+
+    def teacher_logits(self, group: list) -> Callable | None:
+        """x -> logits of the group's teacher; None where nobody asks it."""
+        if not any(student.asks_teacher for student, _ in group):
+            return None
+        teacher = self.teacher(group[0][0].teacher)
+        return lambda x: logits(teacher, x)
+
+    def source_batches(self, student: Student, label_images: Callable | None):
+        """Batches of the images that are not training images."""
+        generator = self.generator(student.gan_epoch) if student.sees_gan else None
+        return generated_batches(self.data, student, generator, label_images, self.device)
+
+
+def schedule_of(network: Network, n_train: int, epochs: int | None = None) -> Schedule:
+    """The schedule of a network: an epoch is as many images as the training part has.
+
+    Raises:
+        GanmcError: a batch is larger than the training part.
+    """
+    if network.batch > n_train:
+        problem = f"batch {network.batch} is larger than the {n_train} training images"
+        raise GanmcError(f"{network.network}: {problem}; lower the batch")
+    steps = (epochs or network.epochs) * (n_train // network.batch)
+    return Schedule(
+        steps,
+        network.lr,
+        network.optimizer,
+        network.decay,
+        network.weight_decay,
+        EVALUATIONS,
+    )
+
+
+def student_learner(student: Student, seed: int, net, batches, compile: bool) -> Learner:
+    """The learner of a student: its network, its objective, its batches."""
+    about = f"p_fake {student.p_fake}, seed {seed}"
+    name = f"{network_name(student.network)} on {student.source_id}, {about}"
+    return Learner(name, net, objective_of(student), batches, seed, compile=compile)
+
+
+def objective_of(student: Student) -> Callable:
+    """The objective that a student minimizes."""
+    objective = OBJECTIVES[student.objective]
+    return objective(student.T, student.alpha) if student.objective == "kd" else objective
+
+
+def training_batches(data, network: Network, label_images: Callable | None) -> EpochBatches:
+    """Batches of the training images, with the teacher's logits where there is one."""
+    x, y = data.x_train, data.y_train
+    z, z_flipped = None, None
+    if label_images:
+        z = label_images(x)
+        z_flipped = label_images(x.flip(3)) if network.augment == "flips" else None
+    return EpochBatches(x, y, network.batch, z, network.augment, z_flipped)
+
+
+def generated_batches(data, student: Student, generator, label_images: Callable | None, device):
+    """Batches of a student's source, labelled by the teacher as they are drawn."""
+    batch, name = student.network.batch, student.source.removeprefix("train+")
+    if name == "fresh":
+        z = label_images(data.x_fresh) if label_images else None
+        return EpochBatches(data.x_fresh, data.y_fresh, batch, z, name="fresh")
+    if name == "gan":
+        source = generator
+    else:
+        scale = [student.jitter_scale] if name == "jitter" else []
+        source = IMAGE_SOURCES[name](data.x_train, data.y_train, *scale)
+    return TeacherLabelledStream(source, batch, label_images, device, name)
+
+
+def spread_within_classes(x, y) -> float:
+    """Standard deviation of a pixel within a class, mean over pixels and classes."""
+    classes = [c for c in y.unique() if (y == c).sum() > 1]
+    return float(torch.stack([x[y == c].std(0).mean() for c in classes]).mean())
+
+
+def first_of_each_class(x, y, n_classes: int, i: int):
+    """The i-th image of each class, (K, C, H, W)."""
+    return torch.stack([x[y == c][i] for c in range(n_classes)])
