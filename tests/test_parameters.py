@@ -53,14 +53,14 @@ def faults(path):
         complete = parameters.check_dict(path.stem, defaults(path.stem) | given).model_dump()
     except GanmcError as failed:
         return [f"{name_of(path)}: {failed}"]
-    found = []
+    problems = []
     for name in sorted(names_in(complete) - names_in(given) - LEFT_TO_THE_MACHINE):
-        found.append(f"{name_of(path)}: {name} is not stated")
+        problems.append(f"{name_of(path)}: {name} is not stated")
     for name in sorted(set(given) & LEFT_TO_THE_MACHINE):
-        found.append(f"{name_of(path)}: {name} is left to the machine")
+        problems.append(f"{name_of(path)}: {name} is left to the machine")
     if given.get("profile") != path.parent.name:
-        found.append(f"{name_of(path)}: profile is not the folder's name")
-    return found
+        problems.append(f"{name_of(path)}: profile is not the folder's name")
+    return problems
 
 
 @pytest.mark.parametrize("notebook", parameters.NOTEBOOKS)
