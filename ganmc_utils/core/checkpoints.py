@@ -1,8 +1,12 @@
-"""The state of a training run in one safetensors file: written whole, read back only by the run it belongs to."""
+"""The state of a training run in one safetensors file.
+
+It is written whole, and read back only by the run that it belongs to.
+"""
 
 import json
 import os
 import time
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -17,51 +21,73 @@ class OutOfTime(GanmcError):
     """The run has used its time; what it did so far is in its checkpoint."""
 
 
-def out_of_time():
-    """True once $GANMC_DEADLINE (seconds since 1970; unset: never) has passed: training loops save and stop with OutOfTime."""
-    return time.time() > float(os.environ.get("GANMC_DEADLINE") or "inf")
+def out_of_time() -> bool:
+    """True once $GANMC_DEADLINE (seconds since 1970; unset: never) has passed.
+
+    Training loops then save their state and stop with OutOfTime.
+    """
+    deadline = float(os.environ.get("GANMC_DEADLINE") or "inf")
+    return time.time() > deadline
 
 
-def flatten(tree, prefix=""):
+def flatten(tree: dict, prefix: str = "") -> dict[str, torch.Tensor]:
     """{"a": {0: tensor}} -> {"a/0": tensor}; None (an optimizer's unused entry) is left out."""
-    found = {}
+    tensors = {}
     for key, value in tree.items():
+        name = f"{prefix}{key}"
         if isinstance(value, dict):
-            found |= flatten(value, f"{prefix}{key}/")
+            tensors |= flatten(value, f"{name}/")
         elif value is not None:
-            found[f"{prefix}{key}"] = value.detach().contiguous()
-    return found
+            tensors[name] = value.detach().contiguous()
+    return tensors
 
 
-def save(path, fingerprint, tree, note=None):
-    """tree: nested dict of tensors, keys without "/"; note: anything JSON can hold. The fingerprint names the run."""
+def unflatten(tensors: dict[str, torch.Tensor], device: str | torch.device) -> dict:
+    """{"a/0": tensor} -> {"a": {"0": tensor on device}}."""
+    tree = {}
+    for name, tensor in tensors.items():
+        *branches, leaf = name.split("/")
+        branch = tree
+        for key in branches:
+            branch = branch.setdefault(key, {})
+        branch[leaf] = tensor.to(device)
+    return tree
+
+
+def save(path: Path, fingerprint: str, tree: dict, note: object = None) -> None:
+    """Write a state to path, whole or not at all.
+
+    Args:
+        path: the file.
+        fingerprint: names the run: its data and settings.
+        tree: nested dict of tensors; keys without "/".
+        note: anything JSON can hold.
+    """
     header = {"fingerprint": fingerprint, "note": json.dumps(note)}
     write_atomically(path, save_tensors(flatten(tree), header))
 
 
-def load(path, fingerprint, device="cpu"):
-    """(tree, note) as saved, the tensors on device, all keys strings; None if the file is absent, broken or another run's."""
+def load(
+    path: Path, fingerprint: str, device: str | torch.device = "cpu"
+) -> tuple[dict, object] | None:
+    """(tree, note) as saved, the tensors on device, all keys strings.
+
+    None if the file is absent, broken or another run's.
+    """
     try:
         content = path.read_bytes()
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+        header_length = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + header_length])["__metadata__"]
         if header["fingerprint"] != fingerprint:
             return None
         tensors = load_tensors(content)
     except (OSError, ValueError, KeyError, SafetensorError):
         return None
-    tree = {}
-    for name, tensor in tensors.items():
-        *folders, leaf = name.split("/")
-        here = tree
-        for folder in folders:
-            here = here.setdefault(folder, {})
-        here[leaf] = tensor.to(device)
-    return tree, json.loads(header["note"])
+    return unflatten(tensors, device), json.loads(header["note"])
 
 
-def restore_optimizer(optimizer, state):
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
     """Put back the state part of an optimizer's state_dict; its settings stay those of the run."""
-    state = {int(i): values for i, values in state.items()}
-    optimizer.load_state_dict(
-        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
-    )
+    state_of_parameters = {int(index): values for index, values in state.items()}
+    settings = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state_of_parameters, "param_groups": settings})
