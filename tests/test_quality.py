@@ -180,5 +180,5 @@ def test_tau_is_1_where_a_score_says_the_right_order(series, metric, values, tau
         for i, v in enumerate(values)
     ]
     assert series in SERIES and math.isclose(
-        score_claims.in_order(records.as_frame(record(rows)), series, metric).iloc[0], tau
+        score_claims.order_agreement(records.as_frame(record(rows)), series, metric).iloc[0], tau
     )

@@ -1,252 +1,251 @@
-"""The tables of chapter 06, made from its record and written as Markdown beside the figures."""
+"""The tables of chapter 06, made from its record.
+
+In every function `frame` holds the rows of the record (`core.records.as_frame`), `p` the
+parameters of the chapter and `task` one of its datasets. A cell is the mean over seeds with its
+standard error, or the mean of a paired difference with its 95% interval (`report.text`).
+"""
 
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown
 
-from ganmc_utils.core import paths
-from ganmc_utils.report import plots, statistics
+from ganmc_utils.core.parameters import ForestTask, RandomForests
+from ganmc_utils.report import plots, text
 from ganmc_utils.report.paper import paper_score
 
-RIVALS = (
-    "gan",
-    "jitter",
-    "smote",
-    "munge",
-    "munge_authors",
-)  # sources that make rows (fresh ones are collected)
+# Sources that generate rows; fresh ones are collected.
+GENERATED_SOURCES = ("gan", "jitter", "smote", "munge", "munge_authors")
+
+# What small_students calls the students of each experiment, and its columns of factors.
+SMALL_STUDENTS = {
+    "headline": "best on validation: ",
+    "headline_tree": "the same, one tree: ",
+    "headline_gan": "",
+}
+FACTORS = {
+    "fewer_nodes": "Times fewer nodes",
+    "fewer_bytes": "Times fewer bytes",
+    "speedup": "Times faster",
+    "speedup_batch_1": "Times faster, one row",
+}
 
 
-def show_table(frame, out, name):
-    """Write a table to out/tables/<name>.md and show it; a table without rows says so."""
-    text = (
-        "Not part of this profile."
-        if frame.empty
-        else frame.to_markdown(index=False, disable_numparse=True)
-    )
-    paths.write_atomically(out / "tables" / f"{name}.md", text + "\n")
-    return Markdown(text)
+def teacher_of(task: ForestTask, max_features: str | None = None) -> str:
+    """What the records call the teacher with that max_features, by default the task's first."""
+    return f"forest_{max_features or task.max_features[0]}"
 
 
-def mean_and_error(values, digits=3):
-    mean, se, n = statistics.mean_se(values)
-    return f"{mean:.{digits}f} ± {se:.{digits}f}" if n > 1 else f"{mean:.{digits}f}"
+def rows_of(
+    frame: pd.DataFrame,
+    task: ForestTask,
+    experiment: str,
+    part: str = "test",
+    teacher: str | None = None,
+    **columns,
+) -> pd.DataFrame:
+    """The rows of one experiment on one dataset and teacher (the task's first by default).
 
-
-def difference_and_interval(interval):
-    return (
-        f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
-        if interval.n > 1
-        else f"{interval.mean:+.3f}"
-    )
-
-
-def table_of(rows):
-    return pd.DataFrame(rows).fillna("")
-
-
-def teacher_of(plan, max_features=None):
-    return f"forest_{max_features or plan.max_features[0]}"
-
-
-def values(frame, plan, experiment, part="test", teacher=None, **more):
-    """The rows of one experiment on one dataset and teacher (the plan's first by default); more: column = value."""
-    here = frame[
-        (frame.dataset == plan.name)
+    columns: further conditions, each as column = value.
+    """
+    rows = frame[
+        (frame.dataset == task.name)
         & (frame.experiment == experiment)
         & (frame.split == part)
-        & (frame.teacher == (teacher or teacher_of(plan)))
+        & (frame.teacher == (teacher or teacher_of(task)))
     ]
-    for column, value in more.items():
-        here = here[here[column] == value]
-    return here
+    for column, value in columns.items():
+        rows = rows[rows[column] == value]
+    return rows
 
 
-def one_tree(frame, plan, max_features=None, part="test"):
+def one_tree(
+    frame: pd.DataFrame, task: ForestTask, max_features: str | None = None, part: str = "test"
+) -> pd.DataFrame:
     """Scores of single-tree students: one column per source, one row per seed."""
-    here = values(frame, plan, "compression", part, teacher_of(plan, max_features), trees=1)
-    return here.pivot(index="seed", columns="source", values="value")
+    teacher = teacher_of(task, max_features)
+    rows = rows_of(frame, task, "compression", part, teacher, trees=1)
+    return rows.pivot(index="seed", columns="source", values="value")
 
 
-def table3(frame, p):
-    """Table 3: one row per dataset and teacher, one column per source, the paper's value in brackets."""
+def in_order_of_style(sources) -> list[str]:
+    """The sources among these that the book knows, in the order of its legends."""
+    return [source for source in plots.STYLE if source in sources]
+
+
+def table3(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """Table 3: one row per dataset and teacher, one column per source, the paper's in brackets."""
     rows = []
-    for plan in p.datasets:
-        for max_features in plan.max_features:
-            by = one_tree(frame, plan, max_features)
-            found = {
-                "teacher": values(
-                    frame, plan, "teacher", teacher=teacher_of(plan, max_features)
-                ).value
+    for task in p.datasets:
+        for max_features in task.max_features:
+            students = one_tree(frame, task, max_features)
+            teacher = rows_of(frame, task, "teacher", teacher=teacher_of(task, max_features))
+            scores = {"teacher": teacher.value}
+            for source in in_order_of_style(students):
+                scores[source] = students[source].dropna()
+            row = {
+                "Dataset": task.name,
+                "Features per split": max_features,
+                "Seeds": len(students),
             }
-            found |= {s: by[s].dropna() for s in plots.STYLE if s in by}
-            rows.append(
-                {"Dataset": plan.name, "Features per split": max_features, "Seeds": len(by)}
-                | {
-                    plots.label(s): mean_and_error(v)
-                    + (f" ({paper_score(plan.name, s):.3f})" if paper_score(plan.name, s) else "")
-                    for s, v in found.items()
-                }
-            )
-    return table_of(rows)
+            for source, values in scores.items():
+                published = text.in_brackets(paper_score(task.name, source))
+                row[plots.label(source)] = text.mean_and_error(values) + published
+            rows.append(row)
+    return text.table_of(rows)
 
 
-def against(frame, p, base):
-    """Paired difference over seeds of every source from base, single trees, first teacher."""
+def against(frame: pd.DataFrame, p: RandomForests, base: str) -> pd.DataFrame:
+    """Paired difference over seeds of every source from `base`: single trees, first teacher."""
     rows = []
-    for plan in [plan for plan in p.datasets if base in plan.sources]:
-        by = one_tree(frame, plan)
-        rows.append(
-            {"Dataset": plan.name}
-            | {
-                plots.label(s): difference_and_interval(statistics.paired_interval(by[s], by[base]))
-                for s in plots.STYLE
-                if s in by and s != base
-            }
+    for task in p.datasets:
+        if base not in task.sources:
+            continue
+        scores = one_tree(frame, task)
+        row = {"Dataset": task.name}
+        for source in in_order_of_style(scores):
+            if source != base:
+                row[plots.label(source)] = text.paired_difference(scores[source], scores[base])
+        rows.append(row)
+    return text.table_of(rows)
+
+
+def best_source(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """The source whose single tree is best on validation, on test against training data and GAN."""
+    rows = []
+    for task in p.datasets:
+        validation = one_tree(frame, task, part="validation")
+        test = one_tree(frame, task)
+        candidates = [s for s in (*GENERATED_SOURCES, "train+gan") if s in test]
+        best = validation[candidates].mean().idxmax() if candidates else "train"
+        row = {
+            "Dataset": task.name,
+            "Best source": plots.label(best),
+            "Test score": text.mean_and_error(test[best]),
+            "Above training data": text.paired_difference(test[best], test["train"]),
+        }
+        if "gan" in test and best != "gan":
+            row["Above GAN"] = text.paired_difference(test[best], test["gan"])
+        rows.append(row)
+    return text.table_of(rows)
+
+
+def single_gan(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """The paper's generator beside the pool that validation chose: single trees on test.
+
+    The paper's is one AC-GAN with the objective of Eq. 2a.
+    """
+    rows = []
+    for task in p.datasets:
+        single = rows_of(frame, task, "single_gan").set_index("seed").value
+        if single.empty:
+            continue
+        scores = one_tree(frame, task)
+        row = {
+            "Dataset": task.name,
+            "One AC-GAN": text.mean_and_error(single),
+            "Pool": text.mean_and_error(scores["gan"]),
+            "Pool - one": text.paired_difference(scores["gan"], single),
+            "One - training data": text.paired_difference(single, scores["train"]),
+        }
+        rows.append(row)
+    return text.table_of(rows)
+
+
+def preparation(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """What the authors' preparation changes: paired differences from the clean one, same splits."""
+    rows = []
+    for task in p.datasets:
+        if task.preparation != "authors":
+            continue
+        clean_task = next(
+            other
+            for other in p.datasets
+            if other.table == task.table and other.preparation == "clean"
         )
-    return table_of(rows)
+        teacher = teacher_scores(frame, task)
+        row = {
+            "Dataset": clean_task.name,
+            "Teacher": text.paired_difference(teacher, teacher_scores(frame, clean_task)),
+        }
+        scores = one_tree(frame, task)
+        clean_scores = one_tree(frame, clean_task)
+        for source in in_order_of_style(scores):
+            if source in clean_scores:
+                difference = text.paired_difference(scores[source], clean_scores[source])
+                row[plots.label(source)] = difference
+        rows.append(row)
+    return text.table_of(rows)
 
 
-def best_source(frame, p):
-    """The source that makes the best single tree on validation, on the test part against training data and GAN."""
+def teacher_scores(frame: pd.DataFrame, task: ForestTask) -> np.ndarray:
+    """Test scores of the task's first teacher in the order of the seeds."""
+    return rows_of(frame, task, "teacher").sort_values("seed").value.to_numpy()
+
+
+def small_students(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """The smallest students within a loss of 0.005 and of 0.012, medians over seeds.
+
+    How many times fewer nodes and bytes they have, and how many times more rows a second they
+    predict, than their teacher.
+    """
     rows = []
-    for plan in p.datasets:
-        validation, test = one_tree(frame, plan, part="validation"), one_tree(frame, plan)
-        made = [s for s in RIVALS + ("train+gan",) if s in test]
-        best = validation[made].mean().idxmax() if made else "train"
-        rows.append(
-            {
-                "Dataset": plan.name,
-                "Best source": plots.label(best),
-                "Test score": mean_and_error(test[best]),
-                "Above training data": difference_and_interval(
-                    statistics.paired_interval(test[best], test["train"])
-                ),
-            }
-            | (
-                {
-                    "Above GAN": difference_and_interval(
-                        statistics.paired_interval(test[best], test["gan"])
-                    )
-                }
-                if "gan" in test and best != "gan"
-                else {}
-            )
-        )
-    return table_of(rows)
-
-
-def single_gan(frame, p):
-    """The paper's generator (one AC-GAN, Eq. 2a) beside the pool that validation chose: single trees on test."""
-    rows = []
-    for plan in p.datasets:
-        single = values(frame, plan, "single_gan").set_index("seed").value
-        if len(single):
-            chosen, train = one_tree(frame, plan)["gan"], one_tree(frame, plan)["train"]
-            rows.append(
-                {
-                    "Dataset": plan.name,
-                    "One AC-GAN": mean_and_error(single),
-                    "Pool": mean_and_error(chosen),
-                    "Pool - one": difference_and_interval(
-                        statistics.paired_interval(chosen, single)
-                    ),
-                    "One - training data": difference_and_interval(
-                        statistics.paired_interval(single, train)
-                    ),
-                }
-            )
-    return table_of(rows)
-
-
-def preparation(frame, p):
-    """What the authors' preparation changes: paired differences from the clean one, the same deal of rows."""
-    rows = []
-    for plan in [plan for plan in p.datasets if plan.preparation == "authors"]:
-        clean = next(c for c in p.datasets if c.table == plan.table and c.preparation == "clean")
-        a, b = one_tree(frame, plan), one_tree(frame, clean)
-        teachers = [
-            values(frame, c, "teacher").sort_values("seed").value.to_numpy() for c in (plan, clean)
-        ]
-        rows.append(
-            {
-                "Dataset": clean.name,
-                "Teacher": difference_and_interval(statistics.paired_interval(*teachers)),
-            }
-            | {
-                plots.label(s): difference_and_interval(statistics.paired_interval(a[s], b[s]))
-                for s in plots.STYLE
-                if s in a and s in b
-            }
-        )
-    return table_of(rows)
-
-
-def small_students(frame, p):
-    """The smallest students within a loss: how many times fewer nodes and bytes and more rows per second."""
-    rows = []
-    for plan in [plan for plan in p.datasets if plan.leaf_caps]:
-        for experiment, name in (
-            ("headline", "best on validation: "),
-            ("headline_tree", "the same, one tree: "),
-            ("headline_gan", ""),
-        ):
+    for task in p.datasets:
+        if not task.leaf_caps:
+            continue
+        for experiment, name in SMALL_STUDENTS.items():
             for limit in (0.005, 0.012):
-                here = frame[
-                    (frame.dataset == plan.name)
+                students = frame[
+                    (frame.dataset == task.name)
                     & (frame.experiment == experiment)
                     & (frame.limit == limit)
                 ]
-                found = {m: here[here.metric == m].value for m in here.metric.unique()}
-                if len(here):
-                    rows.append(
-                        {
-                            "Dataset": plan.name,
-                            "Limit": limit,
-                            "Test loss": mean_and_error(found["loss"]),
-                            "Source": name
-                            + ", ".join(sorted({plots.label(s) for s in here.source})),
-                        }
-                        | {
-                            words: f"{np.median(found[m]):,.0f}"
-                            for m, words in (
-                                ("fewer_nodes", "Times fewer nodes"),
-                                ("fewer_bytes", "Times fewer bytes"),
-                                ("speedup", "Times faster"),
-                                ("speedup_batch_1", "Times faster, one row"),
-                            )
-                        }
-                    )
-    return table_of(rows)
+                if students.empty:
+                    continue
+                labels = sorted({plots.label(source) for source in students.source})
+                loss = students[students.metric == "loss"].value
+                row = {
+                    "Dataset": task.name,
+                    "Limit": limit,
+                    "Test loss": text.mean_and_error(loss),
+                    "Source": name + ", ".join(labels),
+                }
+                for metric, header in FACTORS.items():
+                    factor = students[students.metric == metric].value
+                    row[header] = f"{np.median(factor):,.0f}"
+                rows.append(row)
+    return text.table_of(rows)
 
 
-def costs(frame, p):
-    """Size and speed of the teacher and of the small students, nodes of single full-grown trees (medians over seeds)."""
+def costs(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """Size and speed of the teacher and of the small students, medians over seeds.
+
+    Of single full-grown trees only the nodes are counted.
+    """
     rows = []
-    for plan in p.datasets:
-        here = frame[(frame.dataset == plan.name) & (frame.split == "none")]
-        models = {"Teacher": here[(here.experiment == "cost") & (here.source == "none")]}
-        for s in ("student_only", "train", "gan"):
-            models[f"One tree: {plots.label(s)}"] = here[
-                (here.experiment == "cost") & (here.source == s)
-            ]
-        for experiment, name in (("headline", "best source"), ("headline_gan", "GAN")):
-            models[f"Small student, {name}"] = here[
-                (here.experiment == experiment) & (here.get("limit") == 0.012)
-            ]
-        for name, model in models.items():
-            if len(model):
-                m = model.groupby("metric").value.median()
-                rows.append(
-                    {"Dataset": plan.name, "Model": name, "Nodes": f"{m.nodes:,.0f}"}
-                    | (
-                        {
-                            "MB": f"{m.bytes / 1e6:,.3g}",
-                            "Rows/s": f"{m.rows_per_second:,.0f}",
-                            "One row, ms": f"{1000 / m.rows_per_second_batch_1:,.2g}",
-                        }
-                        if "bytes" in m
-                        else {}
-                    )
-                )
-    return table_of(rows)
+    for task in p.datasets:
+        for name, model in models_with_costs(frame, task).items():
+            if model.empty:
+                continue
+            median = model.groupby("metric").value.median()
+            row = {"Dataset": task.name, "Model": name, "Nodes": f"{median.nodes:,.0f}"}
+            if "bytes" in median:
+                row["MB"] = f"{median.bytes / 1e6:,.3g}"
+                row["Rows/s"] = f"{median.rows_per_second:,.0f}"
+                row["One row, ms"] = f"{1000 / median.rows_per_second_batch_1:,.2g}"
+            rows.append(row)
+    return text.table_of(rows)
+
+
+def models_with_costs(frame: pd.DataFrame, task: ForestTask) -> dict[str, pd.DataFrame]:
+    """The rows of costs of each model, by the name that the table gives it."""
+    rows = frame[(frame.dataset == task.name) & (frame.split == "none")]
+    full_grown = rows[rows.experiment == "cost"]
+    models = {"Teacher": full_grown[full_grown.source == "none"]}
+    for source in ("student_only", "train", "gan"):
+        of_source = full_grown[full_grown.source == source]
+        models[f"One tree: {plots.label(source)}"] = of_source
+    for experiment, name in (("headline", "best source"), ("headline_gan", "GAN")):
+        students = rows[rows.experiment == experiment]
+        if len(students):  # without small students the records have no limits
+            students = students[students.limit == 0.012]
+        models[f"Small student, {name}"] = students
+    return models

@@ -1,237 +1,258 @@
-"""The tables of chapters 00 to 05, made from their records."""
+"""The tables of chapters 00 to 05, made from their records.
+
+In every function `frame` holds the rows of one record (`core.records.as_frame`). A cell is the
+mean over seeds with its standard error, or the mean of a paired difference with its 95% interval
+(`report.text`).
+"""
 
 import pandas as pd
 
-from ganmc_utils.forests.tables import difference_and_interval, mean_and_error, table_of
+from ganmc_utils.core.parameters import DnnCompression
 from ganmc_utils.networks.claims import sweep
-from ganmc_utils.report import plots, statistics
+from ganmc_utils.report import plots, statistics, text
 from ganmc_utils.report.paper import paper_accuracy
+from ganmc_utils.report.statistics import Interval
+
+# The sources whose accuracy the paper prints.
+PRINTED_SOURCES = ("teacher", "student_only", "train", "train+gan")
 
 
-def final(frame, experiment, part="test", metric="accuracy", **columns):
-    """The students of an experiment at the end of their training; columns: name = value."""
-    here = frame[
+def final(
+    frame: pd.DataFrame,
+    experiment: str,
+    part: str = "test",
+    metric: str = "accuracy",
+    **columns,
+) -> pd.DataFrame:
+    """The students of an experiment at the end of their training.
+
+    columns: further conditions, each as column = value.
+    """
+    rows = frame[
         (frame.experiment == experiment)
         & (frame.split == part)
         & (frame.metric == metric)
         & (frame.student != "none")
+        & (frame["last"] == 1)
     ]
-    for column, value in {"last": 1, **columns}.items():
-        here = here[here[column] == value]
-    return here
+    for column, value in columns.items():
+        rows = rows[rows[column] == value]
+    return rows
 
 
-def teacher_score(frame, experiment="teacher", part="test", name=None):
-    """Accuracy of the experiment's teacher (the one of that name)."""
-    here = frame[
+def teacher_score(
+    frame: pd.DataFrame,
+    experiment: str = "teacher",
+    part: str = "test",
+    name: str | None = None,
+) -> float:
+    """Accuracy of the experiment's teacher (the one of that name where there are several)."""
+    rows = frame[
         (frame.experiment == experiment)
         & (frame.student == "none")
         & (frame.split == part)
         & (frame.metric == "accuracy")
     ]
-    return float((here if name is None else here[here.teacher == name]).value.iloc[0])
+    if name is not None:
+        rows = rows[rows.teacher == name]
+    return float(rows.value.iloc[0])
 
 
-def said(frame, where, source):
-    """The paper's accuracy in brackets, "" where it has none or the dataset is not the paper's."""
-    known = (
-        source in ("teacher", "student_only", "train", "train+gan")
-        and where
-        and set(frame.dataset) == {"cifar10"}
-    )
-    return f" ({paper_accuracy(f'{where}/{source}'):.3f})" if known else ""
+def scores_of(rows: pd.DataFrame, source: str) -> pd.Series:
+    """Values of one source, a Series over seeds; empty where it was not run."""
+    return rows[rows.source == source].set_index("seed").value
 
 
-def by_source(frame, experiment, base="train", paper=""):
-    """One row per source: accuracy on test (the paper's at `paper` in brackets), the share of made rows, the paired
-    difference from `base`."""
-    found, rows = final(frame, experiment), []
-    scored = {
-        s: found[found.source == s].set_index("seed").value
-        for s in plots.STYLE
-        if s in set(found.source)
-    }
-    for s, values in scored.items():
-        share = found[found.source == s].p_fake.iloc[0]
-        rows.append(
-            {
-                "Source": plots.label(s),
-                "Made rows": f"{share:.0%}",
-                "Test accuracy": mean_and_error(values) + said(frame, paper, s),
-            }
-            | {
-                f"Minus {plots.label(base).lower()}": difference_and_interval(
-                    statistics.paired_interval(values, scored[base])
-                )
-                if s != base
-                else "",
-                "n": str(len(values)),
-            }
-        )
-    return table_of(rows)
+def share_of_generated(rows: pd.DataFrame, source: str) -> float:
+    """The share p_fake with which the students of a source were trained."""
+    return rows[rows.source == source].p_fake.iloc[0]
 
 
-def table1(frame, p):
-    """Table 1: one row per pair, the paper's value in brackets, the mixture's share chosen on validation."""
+def mixture_source(rows: pd.DataFrame) -> str:
+    """The source that stands for the mixture: "gan" where validation chose p_fake = 1."""
+    return "train+gan" if "train+gan" in set(rows.source) else "gan"
+
+
+def published(frame: pd.DataFrame, where: str, source: str) -> str:
+    """The paper's accuracy in brackets, "" where it has none or the data are not the paper's."""
+    if not where or source not in PRINTED_SOURCES or set(frame.dataset) != {"cifar10"}:
+        return ""
+    return text.in_brackets(paper_accuracy(f"{where}/{source}"))
+
+
+def by_source(
+    frame: pd.DataFrame, experiment: str, base: str = "train", paper: str = ""
+) -> pd.DataFrame:
+    """One row per source: share of generated samples, test accuracy, paired difference from base.
+
+    paper: where the paper's accuracies stand, such as "fig1"; "" for none in brackets.
+    """
+    students = final(frame, experiment)
+    base_scores = scores_of(students, base)
     rows = []
-    for i, pair in enumerate(p.pairs, 1):
-        found = final(frame, f"pair_{i}")
-        scored = {
-            s: found[found.source == s].set_index("seed").value
-            for s in ("student_only", "train", "train+gan", "gan", "fresh")
+    for source in plots.STYLE:
+        scores = scores_of(students, source)
+        if scores.empty:
+            continue
+        difference = ""
+        if source != base and len(base_scores):
+            difference = text.paired_difference(scores, base_scores)
+        row = {
+            "Source": plots.label(source),
+            "Generated": f"{share_of_generated(students, source):.0%}",
+            "Test accuracy": text.mean_and_error(scores) + published(frame, paper, source),
+            f"Minus {plots.label(base).lower()}": difference,
+            "n": str(len(scores)),
         }
-        mixture = "train+gan" if len(scored["train+gan"]) else "gan"
-        where = f"table1/pair_{i}"
-        rows.append(
-            {
-                "Pair": f"{pair.teacher.network} to {pair.student.network}",
-                "Teacher": f"{teacher_score(frame, f'pair_{i}'):.3f}"
-                + said(frame, where, "teacher"),
-            }
-            | {
-                plots.label(s): mean_and_error(scored[s]) + said(frame, where, s)
-                for s in ("student_only", "train")
-            }
-            | {
-                plots.label("train+gan"): mean_and_error(scored[mixture])
-                + said(frame, where, "train+gan"),
-                "p_fake": f"{found[found.source == mixture].p_fake.iloc[0]:.1f}",
-                "Mixture - training data": difference_and_interval(
-                    statistics.paired_interval(scored[mixture], scored["train"])
-                ),
-            }
-            | (
-                {plots.label("fresh"): mean_and_error(scored["fresh"])}
-                if len(scored["fresh"])
-                else {}
-            )
-        )
-    return table_of(rows)
+        rows.append(row)
+    return text.table_of(rows)
 
 
-def shares(frame, experiment, **setting):
-    """One row per p_fake: accuracy on validation and test, paired difference from training data alone."""
-    test, validation = (
-        sweep(frame, frame.dataset.iloc[0], experiment, part, **setting)
-        for part in ("test", "validation")
-    )
-    return table_of(
-        [
-            {
-                "p_fake": f"{share:.2g}",
-                "Validation": mean_and_error(validation[share]),
-                "Test": mean_and_error(test[share]),
-                "Minus p_fake 0": difference_and_interval(
-                    statistics.paired_interval(test[share], test[0])
-                )
-                if share
-                else "",
-            }
-            for share in test
-        ]
-    )
+def table1(frame: pd.DataFrame, p: DnnCompression) -> pd.DataFrame:
+    """Table 1: one row per pair, the paper's value in brackets.
+
+    The mixture's share was chosen on validation.
+    """
+    rows = []
+    for number, pair in enumerate(p.pairs, 1):
+        experiment = f"pair_{number}"
+        where = f"table1/{experiment}"
+        students = final(frame, experiment)
+        mixture = mixture_source(students)
+        mixture_scores = scores_of(students, mixture)
+        train_scores = scores_of(students, "train")
+        fresh_scores = scores_of(students, "fresh")
+
+        teacher = f"{teacher_score(frame, experiment):.3f}" + published(frame, where, "teacher")
+        row = {
+            "Pair": f"{pair.teacher.network} to {pair.student.network}",
+            "Teacher": teacher,
+        }
+        for source, scores in (
+            ("student_only", scores_of(students, "student_only")),
+            ("train", train_scores),
+            ("train+gan", mixture_scores),
+        ):
+            cell = text.mean_and_error(scores) + published(frame, where, source)
+            row[plots.label(source)] = cell
+        row["p_fake"] = f"{share_of_generated(students, mixture):.1f}"
+        row["Mixture - training data"] = text.paired_difference(mixture_scores, train_scores)
+        if len(fresh_scores):
+            row[plots.label("fresh")] = text.mean_and_error(fresh_scores)
+        rows.append(row)
+    return text.table_of(rows)
 
 
-def best_share(frame, experiment):
-    """(share with the best mean validation accuracy, its paired test difference from 0 and from 1)."""
-    test, validation = (
-        sweep(frame, frame.dataset.iloc[0], experiment, part) for part in ("test", "validation")
-    )
+def shares(frame: pd.DataFrame, experiment: str, **setting) -> pd.DataFrame:
+    """One row per p_fake: validation, test, and paired difference from training data alone."""
+    dataset = frame.dataset.iloc[0]
+    test = sweep(frame, dataset, experiment, "test", **setting)
+    validation = sweep(frame, dataset, experiment, "validation", **setting)
+    rows = []
+    for share in test:
+        row = {
+            "p_fake": f"{share:.2g}",
+            "Validation": text.mean_and_error(validation[share]),
+            "Test": text.mean_and_error(test[share]),
+            "Minus p_fake 0": "",
+        }
+        if share:
+            row["Minus p_fake 0"] = text.paired_difference(test[share], test[0])
+        rows.append(row)
+    return text.table_of(rows)
+
+
+def best_share(frame: pd.DataFrame, experiment: str) -> tuple[float, Interval, Interval]:
+    """The share that is best on validation, and its paired test differences from 0 and from 1."""
+    dataset = frame.dataset.iloc[0]
+    test = sweep(frame, dataset, experiment, "test")
+    validation = sweep(frame, dataset, experiment, "validation")
     best = validation.mean().idxmax()
-    return (
-        best,
-        statistics.paired_interval(test[best], test[0]),
-        statistics.paired_interval(test[best], test[1]),
-    )
+    above_train = statistics.paired_interval(test[best], test[0])
+    above_gan = statistics.paired_interval(test[best], test[1])
+    return best, above_train, above_gan
 
 
-def flips(frame):
-    """Fig. 2b: teachers and students with and without flips, with training data and with the mixture."""
-    found, rows = final(frame, "augmentation"), []
-    for (teacher, turned), here in found.groupby(["teacher", "flips"]):
-        by = {
-            s: here[here.source == s].set_index("seed").value for s in ("train", "train+gan", "gan")
+def flips(frame: pd.DataFrame) -> pd.DataFrame:
+    """Fig. 2b: teachers and students with and without flips, with training data and mixture."""
+    rows = []
+    for (teacher, has_flips), students in final(frame, "augmentation").groupby(
+        ["teacher", "flips"]
+    ):
+        mixture = mixture_source(students)
+        mixture_scores = scores_of(students, mixture)
+        train_scores = scores_of(students, "train")
+        row = {
+            "Teacher": f"{teacher} ({teacher_score(frame, name=teacher):.3f})",
+            "Student": "flips + crops" if has_flips else "no flips",
+            plots.label("train"): text.mean_and_error(train_scores),
+            plots.label("train+gan"): text.mean_and_error(mixture_scores),
+            "p_fake": f"{share_of_generated(students, mixture):.1f}",
+            "Difference": text.paired_difference(mixture_scores, train_scores),
         }
-        mixture = "train+gan" if len(by["train+gan"]) else "gan"
-        rows.append(
-            {
-                "Teacher": f"{teacher} ({teacher_score(frame, name=teacher):.3f})",
-                "Student": "flips" if turned else "no flips",
-                plots.label("train"): mean_and_error(by["train"]),
-                plots.label("train+gan"): mean_and_error(by[mixture]),
-                "p_fake": f"{here[here.source == mixture].p_fake.iloc[0]:.1f}",
-                "Difference": difference_and_interval(
-                    statistics.paired_interval(by[mixture], by["train"])
-                ),
-            }
-        )
-    return table_of(rows)
+        rows.append(row)
+    return text.table_of(rows)
 
 
-def snapshots(frame):
+def snapshots(frame: pd.DataFrame) -> pd.DataFrame:
     """Fig. 2c: students of GAN data alone, by the GAN's epochs."""
-    found = final(frame, "gan_quality", source="gan")
-    train = final(frame, "gan_quality", source="train").set_index("seed").value
-    return table_of(
-        [
-            {
-                "GAN epochs": f"{epoch:.0f}",
-                "Test accuracy": mean_and_error(here.value),
-                "Minus training data": difference_and_interval(
-                    statistics.paired_interval(here.set_index("seed").value, train)
-                ),
-            }
-            for epoch, here in found.groupby("gan_epoch")
-        ]
-    )
-
-
-def cast(frame):
-    """Chapter 00: what the teacher knows, what the GAN's snapshots are worth."""
-    rows = [
-        {"What": f"teacher, {part} accuracy", "Value": f"{teacher_score(frame, part=part):.3f}"}
-        for part in ("train", "validation", "test")
-    ]
-    seconds = frame[frame.metric == "seconds"]
-    return table_of(
-        rows
-        + [
-            {"What": f"{r.experiment}, training time", "Value": f"{r.value:,.0f} s"}
-            for r in seconds.itertuples()
-        ]
-    )
-
-
-def sizes(frame):
-    """Chapter 00: parameters of every network at the paper's size, and of those used here."""
-    count = frame[frame.metric == "parameters"]
-    here = count[count.width.notna()] if "width" in count else count[:0]
-    return table_of(
-        [
-            {"Network": r.student, "Width": "full", "Parameters": f"{r.value:,.0f}"}
-            for r in count.drop(here.index).itertuples()
-        ]
-        + [
-            {
-                "Network": r.student,
-                "Width": f"{r.width:.0f} (here)",
-                "Parameters": f"{r.value:,.0f}",
-            }
-            for r in here.itertuples()
-        ]
-    )
-
-
-def ranked(frame):
-    """Chapter 00: the GAN's snapshots: spread within a class, and the short student's validation accuracy that chooses."""
-    spread = frame[frame.experiment == "gan_spread"].set_index("gan_epoch").value
-    score = frame[frame.experiment == "gan_choice"].set_index("gan_epoch").value
-    return pd.DataFrame(
-        {
-            "GAN epochs": [f"{e:.0f}" for e in score.index],
-            "Spread within a class (real = 1)": [f"{spread[e]:.2f}" for e in score.index],
-            "Short student, validation": [
-                f"{v:.3f}" + (" (chosen)" if e == score.idxmax() else "") for e, v in score.items()
-            ],
+    students = final(frame, "gan_quality", source="gan")
+    train_scores = scores_of(final(frame, "gan_quality"), "train")
+    rows = []
+    for epoch, students_of_epoch in students.groupby("gan_epoch"):
+        scores = scores_of(students_of_epoch, "gan")
+        row = {
+            "GAN epochs": f"{epoch:.0f}",
+            "Test accuracy": text.mean_and_error(scores),
+            "Minus training data": text.paired_difference(scores, train_scores),
         }
-    )
+        rows.append(row)
+    return text.table_of(rows)
+
+
+def teacher_and_gan(frame: pd.DataFrame) -> pd.DataFrame:
+    """Chapter 00: what the teacher knows, and how long the networks were trained."""
+    rows = []
+    for part in ("train", "validation", "test"):
+        accuracy = teacher_score(frame, part=part)
+        rows.append({"What": f"teacher, {part} accuracy", "Value": f"{accuracy:.3f}"})
+    for seconds in frame[frame.metric == "seconds"].itertuples():
+        what = f"{seconds.experiment}, training time"
+        rows.append({"What": what, "Value": f"{seconds.value:,.0f} s"})
+    return text.table_of(rows)
+
+
+def sizes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Chapter 00: parameters of every network at the paper's size, and of those used here."""
+    counts = frame[frame.metric == "parameters"]
+    used_here = counts[counts.width.notna()] if "width" in counts else counts[:0]
+    rows = []
+    for count in counts.drop(used_here.index).itertuples():
+        rows.append({"Network": count.student, "Width": "full", "Parameters": count.value})
+    for count in used_here.itertuples():
+        width = f"{count.width:.0f} (here)"
+        rows.append({"Network": count.student, "Width": width, "Parameters": count.value})
+    for row in rows:
+        row["Parameters"] = f"{row['Parameters']:,.0f}"
+    return text.table_of(rows)
+
+
+def snapshot_choice(frame: pd.DataFrame) -> pd.DataFrame:
+    """Chapter 00: the GAN's snapshots and which of them was chosen.
+
+    The spread of their samples within a class, and the validation accuracy of a student that was
+    trained briefly on each, by which one is chosen.
+    """
+    spreads = frame[frame.experiment == "gan_spread"].set_index("gan_epoch").value
+    accuracies = frame[frame.experiment == "gan_choice"].set_index("gan_epoch").value
+    chosen = accuracies.idxmax() if len(accuracies) else None
+    rows = []
+    for epoch, accuracy in accuracies.items():
+        mark = " (chosen)" if epoch == chosen else ""
+        row = {
+            "GAN epochs": f"{epoch:.0f}",
+            "Spread within a class (real = 1)": f"{spreads[epoch]:.2f}",
+            "Short student, validation": f"{accuracy:.3f}{mark}",
+        }
+        rows.append(row)
+    return text.table_of(rows)

@@ -1,14 +1,28 @@
-"""One colour and one label per method in the whole book (Okabe and Ito's colour-blind-safe set)."""
+"""One colour and one label per source in the whole book, and the pictures that chapters share.
+
+Bands are one standard error over seeds on either side of the mean. No function changes
+matplotlib's or seaborn's global style.
+"""
 
 import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import seaborn
 from IPython.display import HTML
 from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter
 
-STYLE = {  # source: (label for readers, colour)
+from ganmc_utils.report import statistics
+
+# source: (label for readers, colour); Okabe and Ito's colours, which the colour-blind can tell
+# apart, and some between them.
+STYLE = {
     "teacher": ("Teacher", "#000000"),
     "student_only": ("Student only", "#999999"),
     "train": ("Training data", "#E69F00"),
@@ -23,35 +37,102 @@ STYLE = {  # source: (label for readers, colour)
     "fresh": ("Fresh real data", "#4D4D4D"),
 }
 SCORE = {"auc": "Test AUC", "accuracy": "Test accuracy"}
+LOSS_LIMITS = (0.005, 0.012)  # the losses against the teacher that the paper calls small
 
 
-def label(source):
+def label(source: str) -> str:
+    """What readers call a source of the records."""
     return STYLE[source][0]
 
 
-def colour(source):
+def colour(source: str) -> str:
+    """The colour of a source in every figure."""
     return STYLE[source][1]
 
 
-def curves_by_source(ax, frame, x="trees"):
-    """Mean over seeds against x, one line per source, band = standard error."""
-    for source in [s for s in STYLE if s in set(frame["source"])]:
-        by = frame[frame["source"] == source].groupby(x)["value"]
-        mean, se = by.mean(), by.sem().fillna(0)
-        ax.plot(mean.index, mean, "o-", ms=3, color=colour(source), label=label(source))
-        ax.fill_between(mean.index, mean - se, mean + se, color=colour(source), alpha=0.2, lw=0)
+# Curves with bands.
+
+
+def mean_line(
+    ax: Axes,
+    rows: pd.DataFrame,
+    x: str,
+    *,
+    colour: str,
+    label: str,
+    marker: str = "o",
+    linestyle: str = "-",
+    markersize: float = 4,
+) -> None:
+    """Mean of rows.value at each place of column x, with a band of one standard error."""
+    seaborn.lineplot(
+        data=rows,
+        x=x,
+        y="value",
+        ax=ax,
+        errorbar="se",
+        err_kws={"alpha": 0.2, "linewidth": 0},
+        color=colour,
+        label=label,
+        marker=marker,
+        markersize=markersize,
+        markeredgecolor=colour,
+        markeredgewidth=1,
+        linestyle=linestyle,
+        legend=False,
+    )
+    ax.grid(alpha=0.3)
+
+
+def curves_by_source(ax: Axes, rows: pd.DataFrame, x: str = "trees") -> None:
+    """Mean over seeds against column x, one line per source that the rows hold."""
+    for source in STYLE:
+        of_source = rows[rows["source"] == source]
+        if len(of_source):
+            mean_line(ax, of_source, x, colour=colour(source), label=label(source), markersize=3)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
 
 
-def pareto(ax, nodes, one_tree, teacher, capped):
-    """Loss against the teacher over nodes: single full-grown trees by source, capped students, the teacher.
+def band(ax: Axes, values: pd.DataFrame, source: str, name: str | None = None) -> None:
+    """Mean over the rows of values (seeds) against its columns, in the colour of a source."""
+    rows = values.melt(var_name="place", value_name="value")
+    rows["place"] = rows["place"].astype(float)
+    mean_line(ax, rows, "place", colour=colour(source), label=name or label(source))
 
-    nodes: cost rows; one_tree: test scores (seeds x sources); teacher: its test score by seed; capped: rows of
-    loss and nodes by source, trees and leaf_cap."""
+
+def level(ax: Axes, values: pd.Series, source: str, name: str | None = None) -> None:
+    """A horizontal line at the mean of one value per seed, with its band."""
+    mean, se, n = statistics.mean_se(values)
+    ax.axhline(mean, color=colour(source), ls="--", lw=1.2, label=name or label(source))
+    if n > 1:
+        ax.axhspan(mean - se, mean + se, color=colour(source), alpha=0.12, lw=0)
+
+
+# Pictures of one chapter each.
+
+
+def pareto(
+    ax: Axes,
+    nodes: pd.DataFrame,
+    one_tree: pd.DataFrame,
+    teacher: pd.Series,
+    capped: pd.DataFrame,
+) -> None:
+    """Loss against the teacher over nodes: the teacher, single full-grown trees, capped students.
+
+    Args:
+        ax: where to draw.
+        nodes: cost rows of the teacher (source "none") and of single full-grown trees.
+        one_tree: their test scores, one row per seed, one column per source.
+        teacher: its test score by seed.
+        capped: rows of loss and nodes by source, trees and leaf_cap.
+    """
     size = nodes.groupby("source").value.mean()
     ax.plot(size["none"], 0, "*", ms=13, color=colour("teacher"), label=label("teacher"), ls="none")
-    for source in [s for s in STYLE if s in one_tree and s in size]:
+    for source in STYLE:
+        if source not in one_tree or source not in size:
+            continue
         loss = teacher - one_tree[source]
         ax.errorbar(
             size[source],
@@ -63,51 +144,61 @@ def pareto(ax, nodes, one_tree, teacher, capped):
             color=colour(source),
             label=label(source),
         )
-    for (source, trees), here in capped.groupby(["source", "trees"]):
-        by = here.groupby(["leaf_cap", "metric"]).value.mean().unstack()
-        ax.plot(by["nodes"], by["loss"], "^-", ms=3, lw=0.8, color=colour(source))
-    for limit in (0.005, 0.012):
+    for (source, _), students in capped.groupby(["source", "trees"]):
+        by_cap = students.groupby(["leaf_cap", "metric"]).value.mean().unstack()
+        ax.plot(by_cap["nodes"], by_cap["loss"], "^-", ms=3, lw=0.8, color=colour(source))
+    for limit in LOSS_LIMITS:
         ax.axhline(limit, color="black", ls=":", lw=1)
     ax.grid(alpha=0.3)
 
 
-def band(ax, values, source, name=None, style="o-"):
-    """Mean over seeds (rows of values) against the columns, band = standard error."""
-    mean, se = values.mean(), values.sem().fillna(0)
-    ax.plot(mean.index, mean, style, ms=4, color=colour(source), label=name or label(source))
-    ax.fill_between(mean.index, mean - se, mean + se, color=colour(source), alpha=0.2, lw=0)
+def headline(ax: Axes, dataset: str, scores: Mapping[str, pd.Series]) -> None:
+    """Test scores of one dataset: mean ± standard error, one line per source.
+
+    scores: {source: Series over seeds}.
+    """
+    for place, (source, values) in enumerate(scores.items()):
+        mean, se, n = statistics.mean_se(values)
+        ax.errorbar(
+            mean,
+            place,
+            xerr=se if n > 1 else None,
+            fmt="o",
+            ms=8,
+            capsize=4,
+            color=colour(source),
+        )
+    ax.set_yticks(range(len(scores)), [label(source) for source in scores], fontsize=10)
+    ax.invert_yaxis()
+    ax.set_title(dataset, fontsize=11)
+    ax.set_xlabel("Test score, mean ± se", fontsize=10)
+    ax.tick_params(axis="x", labelsize=9)
+    ax.margins(0.12)
     ax.grid(alpha=0.3)
 
 
-def level(ax, values, source, name=None):
-    """A horizontal line at the mean of one value per seed, band = standard error."""
-    ax.axhline(values.mean(), color=colour(source), ls="--", lw=1.2, label=name or label(source))
-    if len(values) > 1:
-        ax.axhspan(
-            values.mean() - values.sem(),
-            values.mean() + values.sem(),
-            color=colour(source),
-            alpha=0.12,
-            lw=0,
-        )
+# Images.
 
 
-def montage(images, columns):
-    """Images (n, H, W, C) in [0, 1], row by row in one array, one pixel of white between them."""
+def montage(images: np.ndarray, columns: int) -> np.ndarray:
+    """Images (n, H, W, C) in [0, 1] row by row in one array, one white pixel between them."""
     n, height, width, channels = images.shape
     lines = -(-n // columns)
     whole = np.ones((lines * (height + 1) - 1, columns * (width + 1) - 1, channels))
     for i, image in enumerate(images):
-        top, left = i // columns * (height + 1), i % columns * (width + 1)
+        top = i // columns * (height + 1)
+        left = i % columns * (width + 1)
         whole[top : top + height, left : left + width] = image
     return whole
 
 
-def show_images(ax, images, columns, title=""):
-    found = montage(images, columns)
+def show_images(ax: Axes, images: np.ndarray, columns: int, title: str = "") -> None:
+    """Draw images (n, H, W, C) in [0, 1] as one montage."""
+    picture = montage(images, columns)
+    is_grey = picture.shape[2] == 1
     ax.imshow(
-        found.squeeze(),
-        cmap="gray" if found.shape[2] == 1 else None,
+        picture.squeeze(),
+        cmap="gray" if is_grey else None,
         vmin=0,
         vmax=1,
         interpolation="nearest",
@@ -116,11 +207,13 @@ def show_images(ax, images, columns, title=""):
     ax.axis("off")
 
 
-def animate(frames, columns, out, name, titles):
+def animate(
+    frames: Sequence[np.ndarray], columns: int, out: Path, name: str, titles: Sequence[str]
+) -> HTML:
     """Write out/figures/<name>.gif, one montage a second per array of images, and show it."""
     figure, ax = plt.subplots(figsize=(5, 2.6), layout="constrained")
 
-    def draw(i):
+    def draw(i: int) -> None:
         ax.clear()
         show_images(ax, frames[i], columns, titles[i])
 
@@ -129,24 +222,29 @@ def animate(frames, columns, out, name, titles):
     FuncAnimation(figure, draw, len(frames)).save(path, PillowWriter(fps=1), dpi=110)
     plt.close(figure)
     content = base64.b64encode(path.read_bytes()).decode()
-    return HTML(
-        f'<img alt="{titles[0]} to {titles[-1]}, one picture a second" src="data:image/gif;base64,{content}">'
-    )
+    description = f"{titles[0]} to {titles[-1]}, one picture a second"
+    return HTML(f'<img alt="{description}" src="data:image/gif;base64,{content}">')
 
 
-def plain_log(ax):
+# Figures and axes.
+
+
+def plain_log(ax: Axes) -> None:
     """Numbers at 1, 2 and 5 of each decade of a logarithmic y axis."""
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(ScalarFormatter())
     ax.minorticks_off()
 
 
-def legend_below(figure, axes, ncol=3):
+def legend_below(figure: Figure, axes: Sequence[Axes], ncol: int = 3) -> None:
     """One legend for all panels: each label once, in the order of first appearance."""
-    found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels())}
+    handle_of_label = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        handle_of_label |= dict(zip(labels, handles))
     figure.legend(
-        found.values(),
-        found.keys(),
+        handle_of_label.values(),
+        handle_of_label.keys(),
         loc="upper center",
         bbox_to_anchor=(0.5, 0.0),
         ncol=ncol,
@@ -154,7 +252,7 @@ def legend_below(figure, axes, ncol=3):
     )
 
 
-def save_figure(figure, out, name):
+def save_figure(figure: Figure, out: Path, name: str) -> Path:
     """Write out/figures/<name>.png at a width that a phone still shows legibly."""
     path = out / "figures" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +260,7 @@ def save_figure(figure, out, name):
     return path
 
 
-def panels(n, width=5.6, height=3.2):
+def panels(n: int, width: float = 5.6, height: float = 3.2) -> tuple[Figure, np.ndarray]:
     """A figure with n panels, one below the other: side by side they are too small on a phone."""
     figure, axes = plt.subplots(
         n, 1, figsize=(width, height * n), squeeze=False, layout="constrained"

@@ -1,14 +1,17 @@
-"""The tables and pictures of chapter 07, made from its record."""
+"""The tables of chapter 07, made from its record.
 
-import numpy as np
+In every function `frame` holds the rows of the record (`core.records.as_frame`). A cell is the
+mean over draws with its standard error, or the mean of a difference with its 95% interval
+(`report.text`).
+"""
+
 import pandas as pd
 from scipy.stats import kendalltau
 
-from ganmc_utils.forests.tables import difference_and_interval, mean_and_error, table_of
-from ganmc_utils.gan import class_only
-from ganmc_utils.report import plots, statistics
+from ganmc_utils.report import plots, statistics, text
 from ganmc_utils.report.paper import published_number
-from ganmc_utils.scores.claims import METRICS, in_order, of_sets
+from ganmc_utils.report.statistics import Interval
+from ganmc_utils.scores.claims import METRICS, of_sets, order_agreement
 from ganmc_utils.scores.degraded import SERIES
 
 SETS = {
@@ -17,190 +20,136 @@ SETS = {
     "gan": "Well-trained GAN",
     "inferior": "Inferior GAN",
 }
-SHOWN = (
-    "compression_score",
-    "cas",
-    "inception_score",
-)  # in the picture of the series, as shares of what the best level gets
-LINE = {
-    "compression_score": ("#882255", "o-"),
-    "cas": ("#332288", "s--"),
-    "inception_score": ("#117733", "^:"),
-}  # no source's colours
+
+# The scores whose order of a series is shown: one epoch of the Compression Score is enough.
+ORDERING_METRICS = [metric for metric in METRICS if metric != "compression_score_v1"]
 
 
-def published(name, metric):
-    """The paper's value in brackets, "" where it has none."""
-    version = {"compression_score": "v2/", "compression_score_v1": "v1/"}.get(metric, "")
-    found = published_number(f"table4/{version}{name}/{metric.removesuffix('_v1')}")
-    return f" ({found['value']:g})" if found else ""
+def published(samples: str, metric: str) -> str:
+    """Table 4's value in brackets, "" where it has none."""
+    versions = {"compression_score": "v2/", "compression_score_v1": "v1/"}
+    version = versions.get(metric, "")
+    number = published_number(f"table4/{version}{samples}/{metric.removesuffix('_v1')}")
+    if number is None:
+        return ""
+    return text.in_brackets(number["value"], "g")
 
 
-def table4(frame):
-    """Table 4: one row per score, one column per set of samples; the paper's values in brackets where the data are its own."""
-    same = set(frame[frame.experiment == "generators"].dataset) == {"cifar10"}
+def table4(frame: pd.DataFrame) -> pd.DataFrame:
+    """Table 4: one row per score, one column per set of samples.
+
+    The paper's values stand in brackets where the data are its own.
+    """
+    datasets = set(frame[frame.experiment == "generators"].dataset)
+    has_data_of_paper = datasets == {"cifar10"}
     rows = []
-    for metric, (label, up) in METRICS.items():
-        by = of_sets(frame, metric)
-        rows.append(
-            {"Score": f"{label} ({'higher' if up else 'lower'} is better)"}
-            | {
-                words: mean_and_error(by[s]) + published(s, metric) * same
-                for s, words in SETS.items()
-                if s in by
-            }
-            | {
-                "Well-trained - inferior": difference_and_interval(
-                    statistics.paired_interval(by["gan"], by["inferior"])
-                )
-            }
-        )
-    return table_of(rows)
+    for name, metric in METRICS.items():
+        scores = of_sets(frame, name)
+        better = "higher" if metric.higher_is_better else "lower"
+        row = {"Score": f"{metric.label} ({better} is better)"}
+        for samples, header in SETS.items():
+            if samples not in scores:
+                continue
+            row[header] = text.mean_and_error(scores[samples])
+            if has_data_of_paper:
+                row[header] += published(samples, name)
+        difference = text.paired_difference(scores["gan"], scores["inferior"])
+        row["Well-trained - inferior"] = difference
+        rows.append(row)
+    return text.table_of(rows)
 
 
-def by_epoch(frame, epochs, last):
-    """One row per snapshot of the GAN: every score."""
+def by_epoch(frame: pd.DataFrame, epochs: list[int], last: int) -> pd.DataFrame:
+    """One row per snapshot of the GAN: every score. The one after `last` epochs is set "gan"."""
     rows = []
     for epoch in epochs:
-        rows.append(
-            {"GAN epochs": str(epoch)}
-            | {
-                label: mean_and_error(of_sets(frame, m)["gan" if epoch == last else str(epoch)])
-                for m, (label, _) in METRICS.items()
-            }
-        )
-    return table_of(rows)
+        samples = "gan" if epoch == last else str(epoch)
+        row = {"GAN epochs": str(epoch)}
+        for name, metric in METRICS.items():
+            row[metric.label] = text.mean_and_error(of_sets(frame, name)[samples])
+        rows.append(row)
+    return text.table_of(rows)
 
 
-def order_table(frame):
-    """One row per series, one column per score: Kendall's tau with the known order, mean [95% interval] over draws."""
-    names = [s for s in SERIES if s in set(frame.series.dropna())]
-    return table_of(
-        [
-            {"Series": SERIES[s][1]}
-            | {
-                label: difference_and_interval(
-                    statistics.paired_interval(tau := in_order(frame, s, m), 0 * tau)
-                )
-                for m, (label, _) in METRICS.items()
-                if m != "compression_score_v1"
-            }
-            for s in names
-        ]
-    )
+def series_of(frame: pd.DataFrame) -> list[str]:
+    """The series that were run, in the order of SERIES."""
+    names = set(frame.series.dropna())
+    return [name for name in SERIES if name in names]
 
 
-def tau_grid(frame):
+def order_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per series, one column per score: Kendall's tau with the known order, over draws."""
+    rows = []
+    for series in series_of(frame):
+        row = {"Series": SERIES[series].label}
+        for metric in ORDERING_METRICS:
+            interval = statistics.t_interval(order_agreement(frame, series, metric))
+            row[METRICS[metric].label] = text.difference_and_interval(interval)
+        rows.append(row)
+    return text.table_of(rows)
+
+
+def tau_grid(frame: pd.DataFrame) -> pd.DataFrame:
     """The means of order_table as numbers: rows series, columns scores."""
-    names = [s for s in SERIES if s in set(frame.series.dropna())]
-    return pd.DataFrame(
-        {
-            label: [in_order(frame, s, m).mean() for s in names]
-            for m, (label, _) in METRICS.items()
-            if m != "compression_score_v1"
-        },
-        index=[SERIES[s][1] for s in names],
-    )
+    names = series_of(frame)
+    columns = {}
+    for metric in ORDERING_METRICS:
+        means = [order_agreement(frame, series, metric).mean() for series in names]
+        columns[METRICS[metric].label] = means
+    return pd.DataFrame(columns, index=[SERIES[series].label for series in names])
 
 
-def draw_series(ax, frame, name):
-    """Three scores against the level of a series, each as a share of its value at the best level."""
-    here = frame[(frame.experiment == "series") & (frame.series == name)]
-    best = here.level.max() if SERIES[name][2] else here.level.min()
-    draw_shares(
-        ax,
-        lambda m: here[here.metric == m].pivot_table(index="seed", columns="level", values="value"),
-        best,
-    )
-    ax.set(xlabel=SERIES[name][1], ylabel="Share of the best")
-
-
-def draw_inferior(ax, frame, epochs):
-    """The same against the epochs on L_class alone, as shares of what the well-trained GAN gets."""
-    names = {"gan": 0} | class_only.set_names(epochs)
-    draw_shares(
-        ax, lambda m: of_sets(frame, m)[list(names)].rename(columns=names).sort_index(axis=1), 0
-    )
-    ax.set(xlabel="Epochs on the class loss alone", ylabel="Share of the GAN before")
-
-
-def draw_shares(ax, values, base):
-    """values(metric): its values by draw (rows) and place on the x-axis (columns); drawn as shares of the mean at base, band = se."""
-    for metric in SHOWN:
-        by = values(metric)
-        share = by.div(by[base].mean())
-        mean, se = share.mean(), share.sem().fillna(0)
-        colour, style = LINE[metric]
-        ax.plot(mean.index, mean, style, ms=4, color=colour, label=METRICS[metric][0])
-        ax.fill_between(mean.index, mean - se, mean + se, color=colour, alpha=0.2, lw=0)
-    ax.grid(alpha=0.3)
-
-
-def draw_grid(ax, grid):
-    """Kendall's tau as numbers on colour: one row per score, one column per series."""
-    values = grid.to_numpy().T
-    image = ax.imshow(values, vmin=-1, vmax=1, cmap="cividis", aspect="auto")
-    for (i, j), value in np.ndenumerate(values):
-        ax.text(
-            j,
-            i,
-            f"{value:+.2f}",
-            ha="center",
-            va="center",
-            color="black" if value > 0.2 else "white",
-            fontsize=9,
-        )
-    ax.set_yticks(range(values.shape[0]), list(grid.columns), fontsize=9)
-    ax.set_xticks(
-        range(values.shape[1]), [words.replace(" ", "\n") for words in grid.index], fontsize=9
-    )
-    return image
-
-
-def timing(frame):
-    """Seconds of each score for one set of samples, and how many times the Compression Score's they are."""
-    here = frame[frame.experiment == "timing"].set_index("metric")
-    base = here.value["compression_score"]
-    words = {
-        "compression_score": f"Compression Score ({here.students['compression_score']:.0f} students, the teacher's answers included)",
+def timing(frame: pd.DataFrame) -> pd.DataFrame:
+    """Seconds of each score for one set of samples, and how many times the Compression Score's."""
+    measured = frame[frame.experiment == "timing"].set_index("metric")
+    seconds = measured.value
+    students = f"{measured.students['compression_score']:.0f}"
+    images = f"{measured.images['inception_score']:.0f}"
+    names = {
+        "compression_score": (
+            f"Compression Score ({students} students, the teacher's predictions included)"
+        ),
         "inception_score_classifier": "Inception Score through our classifier",
-        "inception_score": f"Inception Score through Inception-v3 (timed on {here.images['inception_score']:.0f} images, scaled up)",
+        "inception_score": (
+            f"Inception Score through Inception-v3 (timed on {images} images, scaled up)"
+        ),
     }
-    return table_of(
-        [
-            {
-                "Score": words[m],
-                "Seconds": f"{here.value[m]:,.3g}",
-                "Times ours": f"{here.value[m] / base:,.2f}",
-            }
-            for m in words
-        ]
-    )
+    rows = []
+    for metric, name in names.items():
+        times = seconds[metric] / seconds["compression_score"]
+        row = {"Score": name, "Seconds": f"{seconds[metric]:,.3g}", "Times ours": f"{times:,.2f}"}
+        rows.append(row)
+    return text.table_of(rows)
 
 
-def tabular(frame):
-    """One row per source: Compression Score, and the test score of the tree it makes later; then their rank agreement."""
-    here = frame[frame.experiment == "tabular"]
-    metric = next(m for m in here.metric.unique() if m != "compression_score")
-    score, later = (
-        here[here.metric == m].pivot_table(index="seed", columns="source", values="value")
-        for m in ("compression_score", metric)
-    )
-    order = [s for s in plots.STYLE if s in score]
-    tau = pd.Series(
-        {
-            seed: kendalltau(score.loc[seed, order], later.loc[seed, order]).statistic
-            for seed in score.index
+def tabular(frame: pd.DataFrame) -> tuple[pd.DataFrame, Interval]:
+    """Compression Score of each source of rows, and the test score of its tree in chapter 06.
+
+    Returns:
+        The table, one row per source, and the interval over seeds of Kendall's tau between the
+        two scores.
+    """
+    rows = frame[frame.experiment == "tabular"]
+    test_metric = next(name for name in rows.metric.unique() if name != "compression_score")
+    scores = by_draw_and_source(rows, "compression_score")
+    test_scores = by_draw_and_source(rows, test_metric)
+    sources = [source for source in plots.STYLE if source in scores]
+    taus = [
+        kendalltau(scores.loc[seed, sources], test_scores.loc[seed, sources]).statistic
+        for seed in scores.index
+    ]
+    table_rows = []
+    for source in sources:
+        row = {
+            "Source": plots.label(source),
+            "Compression Score": text.mean_and_error(scores[source]),
+            plots.SCORE[test_metric]: text.mean_and_error(test_scores[source]),
         }
-    )
-    table = table_of(
-        [
-            {
-                "Source": plots.label(s),
-                "Compression Score": mean_and_error(score[s]),
-                plots.SCORE[metric]: mean_and_error(later[s]),
-            }
-            for s in order
-        ]
-    )
-    return table, statistics.paired_interval(tau, 0 * tau)
+        table_rows.append(row)
+    return text.table_of(table_rows), statistics.t_interval(taus)
+
+
+def by_draw_and_source(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Values of a score by draw (rows) and source (columns)."""
+    of_metric = rows[rows.metric == metric]
+    return of_metric.pivot_table(index="seed", columns="source", values="value")
