@@ -2,8 +2,9 @@
 
 The meaning of a function or class is its syntax tree together with the trees of everything of this
 project that it uses. Docstrings, comments, formatting, type annotations, import lines and the words
-of error messages are left out, and a name counts as what it stands for, however it was imported. So
-mending a sentence or moving a file keeps a night of training; a changed constant or operator does not.
+of error messages are left out, and a name counts as what it stands for, however it was imported.
+So mending a sentence or moving a file keeps a night of training, and a changed constant or operator
+does not.
 """
 
 import ast
@@ -66,7 +67,7 @@ def trees_used_by(decider: Callable, ours: tuple[str, ...]) -> frozenset[str]:
         if (module, name) in known:
             continue
         known.add((module, name))
-        tree = Normalizer(sys.modules[module], ours)
+        tree = _Normalizer(sys.modules[module], ours)
         trees.add(f"{name} = {ast.dump(tree.visit(source_tree(module, name)))}")
         waiting += tree.used
     return frozenset(trees)
@@ -88,14 +89,14 @@ def source_tree(module: str, name: str) -> ast.AST:
     """A fresh tree of what defines name in a module: a def, a class or an assignment."""
     if module == "__main__":  # a notebook's cell
         return ast.parse(inspect.getsource(vars(sys.modules[module])[name])).body[0]
-    for statement in ast.parse(module_source(module)).body:
+    for statement in ast.parse(_module_source(module)).body:
         if name in names_defined_by(statement):
             return statement
     raise LookupError(f"{module} does not define {name}")
 
 
 @cache
-def module_source(module: str) -> str:
+def _module_source(module: str) -> str:
     return inspect.getsource(sys.modules[module])
 
 
@@ -104,15 +105,15 @@ def names_defined_by(statement: ast.stmt) -> set[str]:
     if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
         return {statement.name}
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-        return {node.id for node in ast.walk(statement) if is_bound(node)}
+        return {node.id for node in ast.walk(statement) if _is_bound(node)}
     return set()
 
 
-def is_bound(node: ast.AST) -> bool:
+def _is_bound(node: ast.AST) -> bool:
     return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
-class Normalizer(ast.NodeTransformer):
+class _Normalizer(ast.NodeTransformer):
     """Strips a tree of what has no meaning and notes, in `used`, the definitions it refers to."""
 
     def __init__(self, module: ModuleType, ours: tuple[str, ...]):
@@ -143,12 +144,12 @@ class Normalizer(ast.NodeTransformer):
         self.local_names.append(names_bound_in(node))
         self.generic_visit(node)
         self.local_names.pop()
-        return with_body(node)
+        return _with_body(node)
 
     def visit_ClassDef(self, node):
         node.body = without_docstring(node.body)
         self.generic_visit(node)
-        return with_body(node)
+        return _with_body(node)
 
     def visit_Lambda(self, node):
         self.local_names.append(names_bound_in(node))
@@ -210,7 +211,7 @@ def home_of_constant(module: ModuleType, name: str) -> str | None:
     """The module that assigns a constant, which may reach `module` through imports."""
     if module.__name__ == "__main__":
         return None  # a notebook's values are settings: they belong into `about`
-    for statement in ast.parse(module_source(module.__name__)).body:
+    for statement in ast.parse(_module_source(module.__name__)).body:
         if name in names_defined_by(statement):
             return module.__name__
         if isinstance(statement, ast.ImportFrom) and name in {
@@ -218,11 +219,11 @@ def home_of_constant(module: ModuleType, name: str) -> str | None:
         }:
             (original,) = {a.name for a in statement.names if (a.asname or a.name) == name}
             source = sys.modules.get(absolute_name(module, statement))
-            return home_of_constant(source, original) if is_plain(source) else None
+            return home_of_constant(source, original) if _is_plain(source) else None
     return None
 
 
-def is_plain(module: ModuleType | None) -> bool:
+def _is_plain(module: ModuleType | None) -> bool:
     """Whether a module has Python source (builtin and compiled ones have none)."""
     return module is not None and str(getattr(module, "__file__", "")).endswith(".py")
 
@@ -237,16 +238,16 @@ def absolute_name(module: ModuleType, statement: ast.ImportFrom) -> str:
 
 def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
     """A body without the strings that stand alone in it."""
-    return [s for s in body if not is_lone_string(s)]
+    return [s for s in body if not _is_lone_string(s)]
 
 
-def is_lone_string(statement: ast.stmt) -> bool:
+def _is_lone_string(statement: ast.stmt) -> bool:
     value = getattr(statement, "value", None)
     is_string = isinstance(value, ast.Constant) and isinstance(value.value, str)
     return isinstance(statement, ast.Expr) and is_string
 
 
-def with_body(node):
+def _with_body(node):
     node.body = node.body or [ast.Pass()]
     return node
 
@@ -255,7 +256,7 @@ def names_bound_in(function: ast.AST) -> set[str]:
     """Arguments and every name that is assigned anywhere inside a function."""
     names = set()
     for node in ast.walk(function):
-        if is_bound(node):
+        if _is_bound(node):
             names.add(node.id)
         elif isinstance(node, ast.arg):
             names.add(node.arg)

@@ -32,7 +32,7 @@ class NotebookRun:
         self.rows += rows
 
     def add_stored(self, name: str, compute: Callable[[], Iterable[Row]]) -> None:
-        """Collect the rows of a unit of work, from the store or, where it has none, computed now."""
+        """Collect the rows of a unit of work, stored or computed now."""
         self.rows += self.stored_rows(name, compute)
 
     def stored_rows(self, name: str, compute: Callable[[], Iterable[Row]]) -> list[Row]:

@@ -6,12 +6,12 @@ the tests) executes these two cells alone.
 """
 
 import json
-from ast import AnnAssign, literal_eval, parse
 from pathlib import Path
 
 import nbformat
 
 from ganmc_utils.core import paths
+from ganmc_utils.core.parameters import notebook_defaults
 
 
 def notebook_path(notebook: str) -> Path:
@@ -32,14 +32,8 @@ def tagged_cell(notebook: str, tag: str) -> str:
     return sources[0]
 
 
-def default_parameters(notebook: str) -> dict:
-    """The literals of a notebook's parameter cell."""
-    statements = parse(tagged_cell(notebook, "parameters")).body
-    return {s.target.id: literal_eval(s.value) for s in statements if isinstance(s, AnnAssign)}
-
-
 def planned(notebook: str, **parameters) -> dict:
     """The names that a notebook's plan cell defines, under its defaults and these parameters."""
-    names = default_parameters(notebook) | json.loads(json.dumps(parameters))
+    names = notebook_defaults(notebook) | json.loads(json.dumps(parameters))
     exec(compile(tagged_cell(notebook, "plan"), f"{notebook}, plan", "exec"), names)
     return names

@@ -113,10 +113,10 @@ def as_frame(*records: Record) -> pd.DataFrame:
 def frame_of_rows(rows) -> pd.DataFrame:
     """A DataFrame of Rows, one column for each key of their settings."""
     dumps = [row.model_dump() for row in rows]
-    return pd.DataFrame([without_setting(dump) | dump["setting"] for dump in dumps])
+    return pd.DataFrame([_without_setting(dump) | dump["setting"] for dump in dumps])
 
 
-def without_setting(dump: dict) -> dict:
+def _without_setting(dump: dict) -> dict:
     return {key: value for key, value in dump.items() if key != "setting"}
 
 
@@ -139,12 +139,12 @@ def versions() -> dict:
 def commit() -> str:
     """The commit the code is at, "+changes" if files differ from it, "unknown" outside git."""
     try:
-        changes = git("status", "--porcelain", "--", "ganmc_utils", "notebooks")
-        return git("rev-parse", "--short", "HEAD") + ("+changes" if changes else "")
+        changes = _git("status", "--porcelain", "--", "ganmc_utils", "notebooks")
+        return _git("rev-parse", "--short", "HEAD") + ("+changes" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 
-def git(*words: str) -> str:
+def _git(*words: str) -> str:
     command = ["git", "-C", str(ROOT), *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

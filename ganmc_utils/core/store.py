@@ -83,6 +83,7 @@ class Store:
     # what a record says of its results
 
     def note_use(self, file: str, result: dict) -> None:
+        """Remember that this run shows a result, for its record."""
         self.seconds[file] = result["seconds"]
         self.machines.add(result["machine"])
 
@@ -105,12 +106,14 @@ def machine() -> str:
 
 
 def gpu_name() -> str | None:
+    """The GPU of this machine, None where there is none."""
     import torch  # only where a result is written: torch takes seconds to import
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def cpu_name() -> str:
+    """The processor of this machine as its system calls it."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]

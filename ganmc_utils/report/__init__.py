@@ -1,1 +1,1 @@
-"""From records to pages: the paper's numbers, statistics, claims, text, plots, the scoreboard."""
+"""From records to pages: the paper's numbers, statistics, plots, text, the scoreboard."""
