@@ -1,378 +1,143 @@
-"""The experiments of chapter 07: what each score says of generators (Table 4) and of samples whose order of quality is
-known, how the Compression Score ranks the tabular sources of chapter 06, and what the scores cost."""
+"""What is scored in Sec. 5 (chapter 07), and the rows of the record that come of it.
 
-import hashlib
-import time
-from functools import cached_property
+The chapter's `plan` cell lists sets of samples; its loop draws each of them (scores.images), lets
+every score judge it, and turns the values into rows with the functions at the bottom.
+"""
 
-import torch
-from torchvision.models import inception_v3
+from __future__ import annotations
 
-from ganmc_utils.core.records import Row, cached_rows, digest
-from ganmc_utils.forests import experiment as forest_experiment
-from ganmc_utils.forests import models as forest_models
-from ganmc_utils.forests.sources import RealRows
-from ganmc_utils.gan import class_only
-from ganmc_utils.networks import sources as image_sources
-from ganmc_utils.networks import training
-from ganmc_utils.networks.batches import random_stream
-from ganmc_utils.networks.trained import MODULES as CAST
-from ganmc_utils.networks.trained import Cast, named
-from ganmc_utils.scores import degraded, other_scores
-from ganmc_utils.scores.compression_score import compression_score
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-MODULES = (*CAST, "compression_score", "generator_metrics", "series", "inferior_gan", "quality")
-REFERENCES = 1_000_000  # added to the seeds of the students of the real data, who are the same for every set of samples
+from ganmc_utils.core.meaning import result_key
+from ganmc_utils.core.records import Row
+from ganmc_utils.forests.experiment import Unit, deciders
+
+if TYPE_CHECKING:
+    from ganmc_utils.core.parameters import CompressionScores, ImageData
+
+REAL_SETS = ("train", "fresh")
 
 
-class Remembered:
-    """f(x, *more) of a tensor, computed once for each content."""
+@dataclass(frozen=True)
+class SampleSet:
+    """A set of images to score, as many as there are training images.
 
-    def __init__(self, f):
-        self.f, self.known = f, {}
+    Attributes:
+        name: where they come from: "train" (the training images), "fresh" (real images that were
+            held back), "gan" (the GAN at the end of its training), the epoch of one of its
+            snapshots, or a name of class_only.set_names (on the way to the inferior GAN).
+        series: a way in which they are degraded step by step (degraded.SERIES); None: they are not.
+        level: how far, in the unit of the series.
+    """
 
-    def __call__(self, x, *more):
-        key = hashlib.sha256(x.cpu().contiguous().numpy().tobytes()).hexdigest(), *more
-        if key not in self.known:
-            self.known[key] = self.f(x, *more)
-        return self.known[key]
+    name: str
+    series: str | None = None
+    level: float | None = None
 
+    @property
+    def experiment(self) -> str:
+        """Its id in records: "generators" is Table 4, "series" has samples of a known order."""
+        return "generators" if self.series is None else "series"
 
-class Quality:
-    """All rows of chapter 07. The seeds p.seeds are draws: of the samples, and of the p.score.students that each trains."""
+    @property
+    def source(self) -> str:
+        """The source as records call it."""
+        return self.name if self.name in REAL_SETS else "gan"
 
-    def __init__(self, p, out):
-        self.p, self.out, self.cast, self.rows = p, out, Cast(p, out), []
-        d = self.data = self.cast.data
-        self.checksums = {p.data.name: d.checksum}
-        self.teacher = Remembered(lambda x: training.logits(self.cast.teacher(p.teacher)[0], x))
-        self.of_images = Remembered(self.image_scores)
-        half = (
-            len(d.x_fresh) // 2
-        )  # real samples come from one half, the classifier learns from the other
-        self.real = (
-            "fresh" if half >= len(d.x_train) else "train"
-        )  # where no images are held back, from the training part
-        parts = {
-            "fresh": ((d.x_fresh[:half], d.y_fresh[:half]), (d.x_fresh[half:], d.y_fresh[half:])),
-            "train": ((d.x_train, d.y_train), (d.x_train, d.y_train)),
-        }
-        self.pool, self.for_classifier = parts[self.real]
+    @property
+    def setting(self) -> dict:
+        """What distinguishes its rows in a record."""
+        if self.series is None:
+            return {"samples": self.name}
+        return {"series": self.series, "level": self.level}
 
-    def everything(self):
-        self.generators()
-        self.known_order()
-        self.timing()
-        self.tabular()
-        return self
+    @property
+    def sees_gan(self) -> bool:
+        """Whether generated images are in it."""
+        return self.source == "gan" or self.series == "real_share"
 
-    # the cast
-
-    @cached_property
-    def classifier(self):
-        """What IS, FID and KID see through: Inception-v3 if asked for, else a network trained for it."""
-        if self.p.inception:
-            return other_scores.inception_v3_classifier(self.cast.device)
-        net, history = self.cast.classifier(
-            "classifier", self.p.classifier, *self.for_classifier, 1, self.cast.parts("validation")
-        )
-        self.add("classifier", "validation", history[-1]["validation"], metric="accuracy")
-        return other_scores.classifier_of_network(
-            f"{named(self.p.classifier)}, a classifier trained for it", net
-        )
-
-    @cached_property
-    def inferior(self):
-        """The GAN and its further epochs on L_class alone."""
-        path = self.cast.path(
-            "inferior-gan",
-            {"gan": self.p.gan.model_dump(), "epochs": self.p.inferior_epochs},
-            "safetensors",
-        )
-        return class_only.ClassOnly(self.cast.gan(), self.p.inferior_epochs).train(path)
-
-    @cached_property
-    def seen(self):
-        """Features of the training images."""
-        return self.classifier(self.data.x_train)[0]
-
-    def student(self, seed):
-        return self.cast.network(self.p.student, seed)
-
-    def generator(self, name):
-        """gan: as it was at the end of its training; a number: after that epoch; or one of inferior_gan.names."""
-        if (more := class_only.set_names(self.p.inferior_epochs).get(name)) is not None:
-            return image_sources.GeneratedImages(self.inferior, self.p.gan.epochs + more)
-        return image_sources.GeneratedImages(
-            self.cast.gan(), self.p.gan.epochs if name == "gan" else int(name)
-        )
-
-    def samples(self, name, draw):
-        """(images, classes) of a set, as many as there are training images."""
-        d, rng = self.data, random_stream(self.cast.device, "samples", name, draw)
-        if name == "train":
-            return d.x_train, d.y_train
-        if name == "fresh":
-            x, y = self.pool
-            rows = torch.randperm(len(x), generator=rng, device=self.cast.device)[: len(d.x_train)]
-            return x[rows], y[rows]
-        return self.generator(name).sample(len(d.x_train), rng)
-
-    def pictures(self, per_class=2):
-        """[(images for people, title)] of the real data, the GAN and the inferior one."""
-        titles = {
-            "train": "Training images",
-            "gan": "GAN, well trained",
-            "inferior": f"GAN, {max(self.p.inferior_epochs)} more epochs on its class loss",
-        }
-        return [
-            (
-                self.cast.pictures_of(None if name == "train" else self.generator(name), per_class),
-                title,
-            )
-            for name, title in titles.items()
-        ]
-
-    # the scores
-
-    def score(self, x, draws, version="v2", teacher=None):
-        s = self.p.score
-        seeds = [s.students * draw + k for draw in draws for k in range(s.students)]
-        others = [REFERENCES + k for k in range(s.students * len(self.p.seeds))]
-        return compression_score(
-            x,
-            self.data,
-            teacher or self.teacher,
-            self.student,
-            version=version,
-            seeds=seeds,
-            reference_seeds=others,
-            batch=s.batch,
-            lr=s.lr,
-        )
-
-    def image_scores(self, x, draw):
-        """{metric: value} of the scores that ask for no classes."""
-        features, logits = self.classifier(x)
-        return {
-            "compression_score": self.score(x, [draw]).value,
-            "inception_score": other_scores.inception_score(logits),
-            "confidence": other_scores.confidence(logits),
-            "fid": other_scores.fid(self.seen, features),
-            "kid": other_scores.kid(self.seen, features),
-        }
-
-    def all_scores(self, x, c, draw):
-        s = self.p.score
-        return self.of_images(x, draw) | {
-            "intra_fid": other_scores.intra_fid(
-                self.seen, self.data.y_train, self.classifier(x)[0], c
-            ),
-            "cas": other_scores.classification_accuracy(
-                x, c, self.data, self.student, draw, batch=s.batch, lr=s.lr
-            ),
-        }
-
-    def scored(self, experiment, name, draw, setting, make, v1=False):
-        """Rows of all scores of make() -> (x, c), from their file or computed now; v1: also the first version's."""
-
-        def compute():
-            x, c = make()
-            found = self.all_scores(x, c, draw)
-            if v1:
-                found["compression_score_v1"] = self.score(x, [draw], "v1").value
-            return [
-                self.row(
-                    experiment,
-                    "test",
-                    v,
-                    name if name in ("train", "fresh") else "gan",
-                    setting,
-                    m,
-                    draw,
-                )
-                for m, v in found.items()
-            ]
-
-        key = {
-            "p": self.p.model_dump(
-                include={
-                    "teacher",
-                    "student",
-                    "gan",
-                    "classifier",
-                    "inferior_epochs",
-                    "score",
-                    "inception",
-                }
-            ),
-            "experiment": experiment,
-            "name": name,
-            "draw": draw,
-            "setting": setting,
-        }
-        self.rows += cached_rows(
-            self.cast.folder / f"07-{digest(self.cast.about | key, MODULES)}.json", compute
-        )
-
-    # the experiments
-
-    def generators(self):
-        """Table 4: real images, the well-trained GAN, the inferior one; and the earlier snapshots of both."""
-        sets = [
-            *dict.fromkeys(("train", self.real)),
-            "gan",
-            *class_only.set_names(self.p.inferior_epochs),
-            *[str(e) for e in self.p.gan.snapshots if e < self.p.gan.epochs],
-        ]
-        for draw in self.p.seeds:
-            for name in sets:
-                self.scored(
-                    "generators",
-                    name,
-                    draw,
-                    {"samples": name},
-                    lambda: self.samples(name, draw),
-                    v1=True,
-                )
-        for version in ("v2", "v1"):  # of the real data, with the error of the reference
-            found = self.score(self.data.x_train, self.p.seeds, version)
-            for metric in ("value", "error", "reference", "baseline"):
-                self.add(
-                    "real", "test", getattr(found, metric), "train", {"version": version}, metric
-                )
-
-    def known_order(self):
-        """Real images made worse step by step: which score sees it?"""
-        for draw in self.p.seeds:
-            for name, levels in self.p.levels.items():
-                for level in levels:
-                    self.scored(
-                        "series",
-                        self.real,
-                        draw,
-                        {"series": name, "level": level},
-                        lambda: degraded.degrade(
-                            name,
-                            *self.samples(self.real, draw),
-                            level,
-                            random_stream(self.cast.device, name, level, draw),
-                            self.samples("gan", draw),
-                        ),
-                    )
-
-    def timing(self):
-        """Seconds that each score takes for one set of samples, after a first run that warms up; teacher, reference and
-        classifier are at hand. Inception-v3 (weights do not change its speed) sees p.timing_images, and time grows with images."""
-        x, _ = self.samples("gan", 0)
-        teacher = self.cast.teacher(self.p.teacher)[0]
-        self.add(
-            "timing",
-            "none",
-            seconds(lambda: self.score(x, [0], teacher=teacher)),
-            metric="compression_score",
-            setting={"students": self.p.score.students},
-        )
-        self.add(
-            "timing",
-            "none",
-            seconds(lambda: other_scores.inception_score(self.classifier(x)[1])),
-            metric="inception_score_classifier",
-        )
-        one = inception_seconds(self.p.timing_images, self.cast.device)
-        self.add(
-            "timing",
-            "none",
-            one * len(x),
-            metric="inception_score",
-            setting={"images": self.p.timing_images, "scaled_to": len(x)},
-        )
-
-    def tabular(self):
-        """The sources of chapter 06: Compression Score of as many rows as the training data have, and the test score of
-        the tree that the full compression set makes later."""
-        plan, p = self.p.table, self.p
-        data = forest_experiment.splits(plan, p.data_dir)
-        gans = forest_experiment.train_gans(plan, data, self.out) if "gan" in plan.sources else []
-        self.checksums[plan.name] = data[0].checksum
-        for i, d in enumerate(data):
-            key = {
-                "plan": plan.model_dump(exclude={"seeds"}),
-                "seed": plan.seeds[i],
-                "data": d.checksum,
-                "p": p.model_dump(include={"teacher_trees", "fake_per_real", "jitter_scales"}),
-            }
-            path = (
-                self.cast.folder
-                / f"07-table-{digest(key, (*forest_experiment.MODULES, *MODULES))}.json"
-            )
-            self.rows += cached_rows(path, lambda: self.one_table(plan, i, d, gans))
-
-    def one_table(self, plan, i, d, gans):
-        run = forest_experiment.Run(plan, self.p, i, d, gans, plan.max_features[0])
-        rows, sets = [], {}
-        for source in plan.sources:
-            sets[source] = run.compression_set(source, sets)
-            x, target, _ = sets[source]
-            tree = forest_models.fit_student(x, target, seed=run.seed)
-            found = compression_score(RealRows(x), d, run.teacher, seeds=self.p.score.students)
-            for metric, value in {
-                "compression_score": found.value,
-                d.metric: run.score("test", tree.predict(d.x_test)),
-            }.items():
-                rows.append(
-                    Row(
-                        experiment="tabular",
-                        dataset=plan.name,
-                        teacher=run.name,
-                        student="forest",
-                        source=source,
-                        setting={},
-                        seed=run.seed,
-                        split="test",
-                        metric=metric,
-                        value=value,
-                    )
-                )
-        return rows
-
-    # rows
-
-    def row(self, experiment, part, value, source="none", setting=None, metric="score", seed=None):
-        return Row(
-            experiment=experiment,
-            dataset=self.p.data.name,
-            teacher=self.p.teacher.network,
-            student=self.p.student.network,
-            source=source,
-            setting=setting or {},
-            seed=seed,
-            split=part,
-            metric=metric,
-            value=float(value),
-        )
-
-    def add(self, *about, **more):
-        self.rows.append(self.row(*about, **more))
+    @property
+    def words(self) -> str:
+        """What the store calls it."""
+        of_series = "" if self.series is None else f"-{self.series}-{self.level:g}"
+        return self.name.replace(" ", "-") + of_series
 
 
-def inception_seconds(n, device, block=32):
-    """Seconds per image that Inception-v3, whatever its weights, takes to see n images."""
-    net, images = (
-        inception_v3(weights=None, init_weights=False, aux_logits=False).eval().to(device),
-        torch.rand(min(n, block), 3, 299, 299, device=device),
-    )
+def real_source(data: ImageData) -> str:
+    """Where real samples come from: "fresh" images that were held back, or the "train" part.
 
-    @torch.no_grad()
-    def see():
-        return sum(float(net(images[: n - i]).sum()) for i in range(0, n, block))
-
-    return seconds(see) / n
+    One half of the fresh images are samples, the classifier behind Inception Score, FID and KID
+    learns from the other. Where a half is smaller than the training part, both use that part.
+    """
+    return "fresh" if data.n_fresh // 2 >= data.n_train else "train"
 
 
-def seconds(f):
-    """Wall seconds of f(), which ends by handing over a number, after one run that warms up."""
-    f()
-    started = time.perf_counter()
-    f()
-    return time.perf_counter() - started
+# Rows of the record
+
+
+def image_row(p: CompressionScores, experiment: str, split: str, value: float, **about) -> Row:
+    """One row on images; about: any other field of records.Row."""
+    fields = {
+        "dataset": p.data.name,
+        "teacher": p.teacher.network,
+        "student": p.student.network,
+        "source": "none",
+        "setting": {},
+        "seed": None,
+    }
+    return Row(experiment=experiment, split=split, value=float(value), **(fields | about))
+
+
+def score_rows(
+    p: CompressionScores, sample_set: SampleSet, seed: int, scores: dict[str, float]
+) -> list[Row]:
+    """The scores of one draw of a set of samples, by metric."""
+    about = {"source": sample_set.source, "setting": sample_set.setting, "seed": seed}
+    experiment = sample_set.experiment
+    return [
+        image_row(p, experiment, "test", value, metric=metric, **about)
+        for metric, value in scores.items()
+    ]
+
+
+def table_rows(unit: Unit, source: str, scores: dict[str, float]) -> list[Row]:
+    """The scores of a source of a table, by metric."""
+    about = {
+        "experiment": "tabular",
+        "dataset": unit.task.name,
+        "teacher": unit.teacher_name,
+        "student": "forest",
+        "source": source,
+        "setting": {},
+        "seed": unit.seed,
+        "split": "test",
+    }
+    return [Row(metric=metric, value=value, **about) for metric, value in scores.items()]
+
+
+# Names in the store
+
+
+def table_name(unit: Unit, p: CompressionScores, checksum: str, score_table: Callable) -> str:
+    """The name of one seed of the table in the store: by all that its scores depend on.
+
+    Args:
+        unit: the table and the seed.
+        p: the chapter's parameters.
+        checksum: of the table.
+        score_table: the notebook's function, which does the work.
+    """
+    about = {
+        "task": unit.task.model_dump(exclude={"seeds", "max_features", "path"}),
+        "seed": unit.seed,
+        "max_features": unit.max_features,
+        "data": checksum,
+        "teacher_trees": p.teacher_trees,
+        "fake_per_real": p.fake_per_real,
+        "jitter_scales": p.jitter_scales,
+        "students": p.score.students,
+    }
+    key = result_key(about, score_table, *deciders(unit.task))
+    return f"scores-{unit.task.table}-{unit.seed}-{key}"
