@@ -27,7 +27,7 @@ from ganmc_utils.gan.acgan import AcGan, GanSettings
 from ganmc_utils.report.statistics import prediction_score
 
 Rows = tuple[np.ndarray, np.ndarray | None]  # x (n, d) and the classes meant (n,), or None
-Chapter = RandomForests | CompressionScores  # the parameters of a notebook that compresses forests
+ForestParameters = RandomForests | CompressionScores  # of the notebooks that compress forests
 
 # What ranks the candidates of a source; the compression set is drawn anew.
 RANKING_ROWS = 10_000
@@ -181,7 +181,7 @@ class TaskData:
         return trained_gans(self.task, self.splits, self.store)
 
 
-def unit_name(unit: Unit, p: Chapter, checksum: str, compress: Callable) -> str:
+def unit_name(unit: Unit, p: ForestParameters, checksum: str, compress: Callable) -> str:
     """The name of a unit in the store: all its settings, its rows and the code that decides.
 
     Args:
@@ -302,7 +302,9 @@ class Candidate:
     source: Source
 
 
-def gan_candidates(unit: Unit, data: Dataset, gans: list[AcGan], p: Chapter) -> list[Candidate]:
+def gan_candidates(
+    unit: Unit, data: Dataset, gans: list[AcGan], p: ForestParameters
+) -> list[Candidate]:
     """Every generator by itself where it is the paper's, then pools of them."""
     pools = [pool for gan in gans for pool in pooled_gans(unit, gan)]
     return single_gans(unit, gans) + pools
@@ -337,7 +339,9 @@ def pooled_gan(unit: Unit, gan: AcGan, epochs: tuple[int, ...], members: int) ->
     return Candidate(setting, PooledGan(gan, unit.seed_index, epochs, tuple(range(members))))
 
 
-def jitter_candidates(unit: Unit, data: Dataset, gans: list[AcGan], p: Chapter) -> list[Candidate]:
+def jitter_candidates(
+    unit: Unit, data: Dataset, gans: list[AcGan], p: ForestParameters
+) -> list[Candidate]:
     """Jittered training rows, a candidate for each scale."""
     return [
         Candidate({"scale": scale}, RowJitter(data.x_train, data.y_train, scale))
@@ -345,7 +349,9 @@ def jitter_candidates(unit: Unit, data: Dataset, gans: list[AcGan], p: Chapter) 
     ]
 
 
-def fresh_candidates(unit: Unit, data: Dataset, gans: list[AcGan], p: Chapter) -> list[Candidate]:
+def fresh_candidates(
+    unit: Unit, data: Dataset, gans: list[AcGan], p: ForestParameters
+) -> list[Candidate]:
     """Real rows that were held back: the ceiling."""
     return [Candidate({}, RealRows(data.x_fresh))]
 
@@ -372,7 +378,7 @@ class SourceChoice:
         data: Dataset,
         teacher: RandomForestClassifier,
         gans: list[AcGan],
-        p: Chapter,
+        p: ForestParameters,
         record: UnitRecord,
     ):
         self.unit, self.data, self.teacher = unit, data, teacher
@@ -455,7 +461,7 @@ def compression_sets(
     data: Dataset,
     teacher: RandomForestClassifier,
     gans: list[AcGan],
-    p: Chapter,
+    p: ForestParameters,
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
     """(x (n, d), teacher's probability of class 1 (n,), classes meant (n,) or None) by source."""
     choice = SourceChoice(unit, data, teacher, gans, p, UnitRecord(unit, data))
