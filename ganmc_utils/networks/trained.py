@@ -62,7 +62,9 @@ class TrainedModels:
     def image_shape(self) -> tuple[int, int, int]:
         """(channels, size, classes) of the images."""
         name = f"image-shape-{self.key({})}"
-        return tuple(self.store.value(name, lambda: [*self.data.shape, self.data.n_classes]))
+        if self.store.read(name) is None:
+            self.store.write(name, [*self.data.shape, self.data.n_classes], seconds=0)
+        return tuple(self.store.read(name))
 
     def key(self, about: dict, *deciders: Callable) -> str:
         """The key of a result that comes from these images."""
