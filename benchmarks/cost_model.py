@@ -118,7 +118,7 @@ def step_of(name, device):
     )
     descend = training.descent(
         training.Learner(name, net, logit_matching, None, 0),
-        training.Schedule(1, 1e-4).make(net),
+        training.Schedule(1, 1e-4).optimizer_for(net),
         device,
     )
     operations, through = counted(lambda: descend(x, None, z)), moved(net, x)

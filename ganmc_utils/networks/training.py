@@ -1,186 +1,243 @@
-"""The training loop of all networks, teachers and students: many learners side by side on shared batches."""
+"""The training loop of all networks, teachers and students: many learners side by side.
+
+They share batches; each learner's result is the one that it would have alone.
+"""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ganmc_utils.core import checkpoints, cuda_graphs
 from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.networks.batches import BatchStream
 from ganmc_utils.networks.objectives import Batch
 
 CHECK = 100  # steps between looks at the losses: a look waits for the device
 SAVE_EVERY = 60  # seconds between checkpoints
-EVALUATE_BATCH = 1000
+EVALUATE_BATCH = 1000  # images evaluated at a time
+
+Parts = dict[str, tuple[Tensor, Tensor]]  # {"test": (images, classes), ...}
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """steps of `batch` rows. decay "cosine": lr rises over the first twentieth of the steps, then falls to 0."""
+    """How many steps, and with which learning rate.
+
+    optimizer: "adam", or "sgd" with Nesterov momentum 0.9.
+    decay: "constant"; "cosine": lr rises over the first twentieth of the steps, then falls to 0.
+    evaluations: evenly over the steps; the last is at the end.
+    """
 
     steps: int
     lr: float
-    optimizer: str = "adam"  # Adam, or SGD with Nesterov momentum 0.9
+    optimizer: str = "adam"
     decay: str = "constant"
     weight_decay: float = 0.0
-    evaluations: int = 10  # evenly over the steps; the last is at the end
+    evaluations: int = 10
 
-    def make(self, net):
-        """The optimizer of net; its learning rate is a tensor, so that a recorded step sees it change."""
-        more = dict(
-            lr=torch.tensor(self.lr, device=next(net.parameters()).device),
-            weight_decay=self.weight_decay,
-        )
+    def optimizer_for(self, net: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of a network.
+
+        Its learning rate is a tensor, so that a recorded step sees it change.
+        """
+        lr = torch.tensor(self.lr, device=next(net.parameters()).device)
         if self.optimizer == "sgd":
             return torch.optim.SGD(
-                net.parameters(), momentum=0.9, nesterov=True, fused=True, **more
+                net.parameters(),
+                lr=lr,
+                weight_decay=self.weight_decay,
+                momentum=0.9,
+                nesterov=True,
+                fused=True,
             )
-        return cuda_graphs.recordable_adam(net, **more)
+        return cuda_graphs.recordable_adam(net, lr=lr, weight_decay=self.weight_decay)
 
-    def lr_at(self, step):
+    def lr_at(self, step: int) -> float:
+        """The learning rate of a step; steps count from 0."""
         if self.decay == "constant":
             return self.lr
-        rise = max(1, self.steps // 20)
-        return self.lr * min((step + 1) / rise, 0.5 * (1 + math.cos(math.pi * step / self.steps)))
+        n_rising = max(1, self.steps // 20)
+        rising = (step + 1) / n_rising
+        falling = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.lr * min(rising, falling)
 
-    def evaluate_after(self):
-        return {
-            round(self.steps * k / self.evaluations) for k in range(1, self.evaluations + 1)
-        } - {0}
+    def evaluation_steps(self) -> set[int]:
+        """The numbers of steps after which the learners are evaluated."""
+        steps = {round(self.steps * k / self.evaluations) for k in range(1, self.evaluations + 1)}
+        return steps - {0}
 
 
 @dataclass
 class Learner:
-    """A network, what it minimizes, and where its batches come from (at(step, seed) -> Batch)."""
+    """A network, what it minimizes, and where its batches come from.
+
+    name: for messages.
+    objective: function of logits (B, K) and a Batch that gives a scalar.
+    seed: of its batches and dropout masks.
+    history: one dict per evaluation: step, loss, seconds, and the accuracy on each part.
+    compile: run the network through torch.compile.
+    """
 
     name: str
     net: nn.Module
-    objective: Callable
-    batches: object
+    objective: Callable[[Tensor, Batch], Tensor]
+    batches: BatchStream
     seed: int
-    history: list = field(
-        default_factory=list
-    )  # one dict per evaluation: step, loss, and the accuracies
+    history: list[dict] = field(default_factory=list)
     compile: bool = False
 
     def __post_init__(self):
         self.forward = torch.compile(self.net) if self.compile else self.net
-        self.dropout = any(isinstance(m, nn.Dropout) for m in self.net.modules())
+        self.has_dropout = any(isinstance(module, nn.Dropout) for module in self.net.modules())
 
 
-def accuracy(net, x, y):
-    """Share of rows whose largest logit is their class."""
-    return float((logits(net, x).argmax(1) == y).float().mean())
+class TrainingState:
+    """What a checkpoint holds: networks, optimizers, losses, histories, step and seconds."""
 
+    def __init__(self, learners: Sequence[Learner], schedule: Schedule):
+        self.learners = learners
+        self.optimizers = [schedule.optimizer_for(learner.net) for learner in learners]
+        self.device = next(learners[0].net.parameters()).device
+        self.losses = torch.zeros(len(learners), schedule.steps, device=self.device)
+        self.step = 0  # steps that are done
+        self.seconds_before = 0.0  # of the runs that this one resumes
+        self.started = time.monotonic()
 
-@torch.no_grad()
-def logits(net, x):
-    """Logits (n, K) in float32, evaluated in blocks; no gradient reaches the network."""
-    mode = net.training
-    net.eval()
-    with autocast(x.device):
-        found = torch.cat([net(part) for part in x.split(EVALUATE_BATCH)]).float()
-    net.train(mode)
-    return found
+    @property
+    def seconds(self) -> float:
+        """Seconds that all learners have trained together."""
+        return self.seconds_before + time.monotonic() - self.started
 
+    def save(self, path: Path, fingerprint: str) -> None:
+        """Write the state to path, whole or not at all."""
+        tensors = {
+            "nets": {i: learner.net.state_dict() for i, learner in enumerate(self.learners)},
+            "losses": self.losses,
+            "adam": {i: adam.state_dict()["state"] for i, adam in enumerate(self.optimizers)},
+        }
+        histories = [learner.history for learner in self.learners]
+        checkpoints.save(path, fingerprint, tensors, (self.step, self.seconds, histories))
 
-def autocast(device):
-    """bfloat16 where it is faster at the same result within noise: on CUDA. No cache of casts: a recorded step makes its own."""
-    return torch.autocast(
-        device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False
-    )
+    def load(self, path: Path, fingerprint: str) -> None:
+        """Take up the state in path; one that is absent, broken or another run's is ignored."""
+        saved = checkpoints.load(path, fingerprint, self.device)
+        if saved is None:
+            return
+        tensors, (self.step, self.seconds_before, histories) = saved
+        self.losses.copy_(tensors["losses"])
+        for i, learner in enumerate(self.learners):
+            learner.net.load_state_dict(tensors["nets"][str(i)])
+            checkpoints.restore_optimizer(self.optimizers[i], tensors["adam"][str(i)])
+            learner.history = histories[i]
 
 
 def train(
-    learners, schedule, parts, checkpoint=None, fingerprint="", label="training", progress=True
-):
-    """Train all learners for schedule.steps, step by step side by side; parts: {"test": (x, y), ...} to evaluate on.
+    learners: Sequence[Learner],
+    schedule: Schedule,
+    parts: Parts,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
+    label: str = "training",
+    progress: bool = True,
+) -> Sequence[Learner]:
+    """Train all learners for schedule.steps, step by step side by side.
 
-    Each learner's result is the one it would have alone. With a checkpoint file a killed run goes on where it was, to
-    the same result bit for bit on the same machine. GanmcError if a loss is not finite."""
-    device = next(learners[0].net.parameters()).device
-    optimizers = [schedule.make(learner.net) for learner in learners]
-    pool = cuda_graphs.shared_pool(device)
-    descents = [
-        cuda_graphs.RecordedStep(descent(l, o, device), device, pool)
-        for l, o in zip(learners, optimizers)
-    ]
-    losses = torch.zeros(len(learners), schedule.steps, device=device)  # of every step
-    step, spent, started, saved = 0, 0.0, time.monotonic(), time.monotonic()
+    With a checkpoint file a killed run resumes where it was, to the same result bit for bit on the
+    same machine.
 
-    def state():
-        return {
-            "nets": {i: l.net.state_dict() for i, l in enumerate(learners)},
-            "losses": losses,
-            "adam": {i: o.state_dict()["state"] for i, o in enumerate(optimizers)},
-        }
+    Args:
+        learners: they are trained in place, and their histories filled.
+        schedule: of all of them.
+        parts: {"test": (x, y), ...} to evaluate on.
+        checkpoint: a file that the run resumes from, if it is this run's, and saves to.
+        fingerprint: names the run in its checkpoint.
+        label: of the progress bar.
+        progress: show one.
 
-    if checkpoint is not None and (found := checkpoints.load(checkpoint, fingerprint, device)):
-        tree, (step, spent, histories) = found
-        losses.copy_(tree["losses"])
-        for i, (learner, optimizer) in enumerate(zip(learners, optimizers)):
-            learner.net.load_state_dict(tree["nets"][str(i)])
-            checkpoints.restore_optimizer(optimizer, tree["adam"][str(i)])
-            learner.history = histories[i]
-    evaluate_after = schedule.evaluate_after()
-    for learner in learners:
+    Raises:
+        OutOfTime: see checkpoints.out_of_time; only with a checkpoint.
+        GanmcError: a loss is not finite.
+    """
+    state = TrainingState(learners, schedule)
+    if checkpoint is not None:
+        state.load(checkpoint, fingerprint)
+    last_save = time.monotonic()
+
+    pool = cuda_graphs.shared_pool(state.device)
+    descents = []
+    for learner, optimizer in zip(learners, state.optimizers):
+        descend = descent(learner, optimizer, state.device)
+        descents.append(cuda_graphs.RecordedStep(descend, state.device, pool))
         learner.net.train()
+
+    evaluation_steps = schedule.evaluation_steps()
     with tqdm(
-        total=schedule.steps, initial=step, desc=label, disable=not progress, mininterval=5
-    ) as bar:
-        while step < schedule.steps:
+        total=schedule.steps, initial=state.step, desc=label, disable=not progress, mininterval=5
+    ) as progress_bar:
+        while state.step < schedule.steps:
+            # one step of every learner
+            lr = schedule.lr_at(state.step)
             for i, learner in enumerate(learners):
-                losses[i, step] = one_step(
-                    learner, optimizers[i], descents[i], schedule.lr_at(step), step
-                )
-            step += 1
-            bar.update()
-            if step in evaluate_after or step % CHECK == 0:
-                check(losses[:, :step], learners, schedule)
-            if step in evaluate_after:
-                evaluate(learners, losses, step, parts, spent + time.monotonic() - started)
-                bar.set_postfix(
-                    accuracy=f"{learners[0].history[-1]['validation']:.3f}"
-                    if "validation" in parts
-                    else ""
-                )
-            stop = checkpoint is not None and step < schedule.steps and checkpoints.out_of_time()
-            if checkpoint is not None and (
-                stop or step == schedule.steps or time.monotonic() - saved > SAVE_EVERY
-            ):
-                check(losses[:, :step], learners, schedule)
-                checkpoints.save(
-                    checkpoint,
-                    fingerprint,
-                    state(),
-                    (step, spent + time.monotonic() - started, [l.history for l in learners]),
-                )
-                saved = time.monotonic()
-            if stop:
+                loss = one_step(learner, state.optimizers[i], descents[i], lr, state.step)
+                state.losses[i, state.step] = loss
+            state.step += 1
+            progress_bar.update()
+
+            # look at the losses now and then, evaluate at the appointed steps
+            evaluation_is_due = state.step in evaluation_steps
+            if evaluation_is_due or state.step % CHECK == 0:
+                check_losses(state, schedule)
+            if evaluation_is_due:
+                evaluate(learners, state.losses, state.step, parts, state.seconds)
+                if "validation" in parts:
+                    accuracy_now = learners[0].history[-1]["validation"]
+                    progress_bar.set_postfix(accuracy=f"{accuracy_now:.3f}")
+
+            # save now and then, at the end, and when the time is up
+            if checkpoint is None:
+                continue
+            at_end = state.step == schedule.steps
+            time_is_up = not at_end and checkpoints.out_of_time()
+            if at_end or time_is_up or time.monotonic() - last_save > SAVE_EVERY:
+                check_losses(state, schedule)
+                state.save(checkpoint, fingerprint)
+                last_save = time.monotonic()
+            if time_is_up:
                 raise checkpoints.OutOfTime(
-                    f"{label}: out of time at step {step:,} of {schedule.steps:,}; the same command goes on from there"
+                    f"{label}: out of time at step {state.step:,} of {schedule.steps:,}; "
+                    "the same command resumes from there"
                 )
     return learners
 
 
-def one_step(learner, optimizer, descend, lr, step):
+def one_step(
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    descend: Callable[[Tensor, Tensor, Tensor | None], Tensor],
+    lr: float,
+    step: int,
+) -> Tensor:
     """Descend on the learner's batch of this step; returns the loss, detached."""
     for group in optimizer.param_groups:
         group["lr"].fill_(lr)
     batch = learner.batches.at(step, learner.seed)
-    if learner.dropout:  # its masks, too, follow from seed and step
+    if learner.has_dropout:  # its masks, too, follow from seed and step
         torch.manual_seed(1_000_003 * learner.seed + step)
     return descend(batch.x, batch.y, batch.z)
 
 
-def descent(learner, optimizer, device):
-    """A function of a batch's x, y, z: one step down the objective's gradient; the loss."""
+def descent(
+    learner: Learner, optimizer: torch.optim.Optimizer, device: torch.device
+) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    """A function of a batch's x, y, z: one step down the objective's gradient; gives the loss."""
 
-    def descend(x, y, z):
+    def descend(x: Tensor, y: Tensor, z: Tensor | None) -> Tensor:
         with autocast(device):
             g = learner.forward(x)
         loss = learner.objective(g.float(), Batch(x, y, z))
@@ -192,23 +249,60 @@ def descent(learner, optimizer, device):
     return descend
 
 
-def evaluate(learners, losses, step, parts, seconds):
-    """Add to each history: the mean loss since the last evaluation (on the compression set), accuracy on each part, and
-    the seconds that all learners have trained together."""
-    for i, learner in enumerate(learners):
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 where it is faster at the same result within noise: on CUDA.
+
+    No cache of casts: a recorded step makes its own.
+    """
+    on_cuda = device.type == "cuda"
+    return torch.autocast(device.type, torch.bfloat16, enabled=on_cuda, cache_enabled=False)
+
+
+@torch.no_grad()
+def logits(net: nn.Module, x: Tensor) -> Tensor:
+    """Logits (n, K) of images (n, C, H, W) in float32; the network is left in its mode."""
+    was_training = net.training
+    net.eval()
+    with autocast(x.device):
+        blocks = [net(block) for block in x.split(EVALUATE_BATCH)]
+    net.train(was_training)
+    return torch.cat(blocks).float()
+
+
+def accuracy(net: nn.Module, x: Tensor, y: Tensor) -> float:
+    """Share of images whose largest logit is their class."""
+    return float((logits(net, x).argmax(1) == y).float().mean())
+
+
+def evaluate(
+    learners: Sequence[Learner], losses: Tensor, step: int, parts: Parts, seconds: float
+) -> None:
+    """Add an evaluation to the history of each learner.
+
+    Args:
+        learners: those that are evaluated.
+        losses: of every learner and step, (learners, steps).
+        step: steps that are done.
+        parts: {"test": (x, y), ...}; the accuracy on each is added under its name.
+        seconds: that all learners have trained together.
+    """
+    for learner, losses_of_learner in zip(learners, losses):
         last = learner.history[-1]["step"] if learner.history else 0
-        learner.history.append(
-            {"step": step, "loss": float(losses[i, last:step].mean()), "seconds": seconds}
-            | {part: accuracy(learner.net, x, y) for part, (x, y) in parts.items()}
-        )
+        mean_loss = float(losses_of_learner[last:step].mean())  # since the last evaluation
+        evaluation = {"step": step, "loss": mean_loss, "seconds": seconds}
+        for part, (x, y) in parts.items():
+            evaluation[part] = accuracy(learner.net, x, y)
+        learner.history.append(evaluation)
 
 
-def check(losses, learners, schedule):
-    """One line for the first loss that is not finite."""
-    bad = (~torch.isfinite(losses)).nonzero()
-    if len(bad):
-        i, step = bad[bad[:, 1].argmin()].tolist()
-        raise GanmcError(
-            f"{learners[i].name}: the loss is not finite at step {step + 1} of {schedule.steps}, "
-            f"lr {schedule.lr_at(step):.2g}; lower lr"
-        )
+def check_losses(state: TrainingState, schedule: Schedule) -> None:
+    """Raises GanmcError for the first loss that is not finite."""
+    not_finite = (~torch.isfinite(state.losses[:, : state.step])).nonzero()
+    if len(not_finite) == 0:
+        return
+    first = not_finite[:, 1].argmin()
+    i, step = not_finite[first].tolist()
+    raise GanmcError(
+        f"{state.learners[i].name}: the loss is not finite at step {step + 1} of {schedule.steps}, "
+        f"lr {schedule.lr_at(step):.2g}; lower lr"
+    )
