@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ganmc_utils.core.parameters import ForestTask, RandomForests
+from ganmc_utils.forests.experiment import LOSS_LIMITS
 from ganmc_utils.report import plots, text
 from ganmc_utils.report.paper import paper_score
 
@@ -192,7 +193,7 @@ def small_students(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
         if not task.leaf_caps:
             continue
         for experiment, name in SMALL_STUDENTS.items():
-            for limit in (0.005, 0.012):
+            for limit in LOSS_LIMITS:
                 students = frame[
                     (frame.dataset == task.name)
                     & (frame.experiment == experiment)
@@ -246,6 +247,6 @@ def models_with_costs(frame: pd.DataFrame, task: ForestTask) -> dict[str, pd.Dat
     for experiment, name in (("headline", "best source"), ("headline_gan", "GAN")):
         students = rows[rows.experiment == experiment]
         if len(students):  # without small students the records have no limits
-            students = students[students.limit == 0.012]
+            students = students[students.limit == max(LOSS_LIMITS)]
         models[f"Small student, {name}"] = students
     return models

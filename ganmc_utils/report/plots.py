@@ -37,7 +37,6 @@ STYLE = {
     "fresh": ("Fresh real data", "#4D4D4D"),
 }
 SCORE = {"auc": "Test AUC", "accuracy": "Test accuracy"}
-LOSS_LIMITS = (0.005, 0.012)  # the losses against the teacher that the paper calls small
 
 
 def label(source: str) -> str:
@@ -118,6 +117,7 @@ def pareto(
     one_tree: pd.DataFrame,
     teacher: pd.Series,
     capped: pd.DataFrame,
+    limits: Sequence[float] = (0.005, 0.012),
 ) -> None:
     """Loss against the teacher over nodes: the teacher, single full-grown trees, capped students.
 
@@ -127,6 +127,7 @@ def pareto(
         one_tree: their test scores, one row per seed, one column per source.
         teacher: its test score by seed.
         capped: rows of loss and nodes by source, trees and leaf_cap.
+        limits: losses that are marked by dotted lines, by default those of the paper.
     """
     size = nodes.groupby("source").value.mean()
     ax.plot(size["none"], 0, "*", ms=13, color=colour("teacher"), label=label("teacher"), ls="none")
@@ -147,7 +148,7 @@ def pareto(
     for (source, _), students in capped.groupby(["source", "trees"]):
         by_cap = students.groupby(["leaf_cap", "metric"]).value.mean().unstack()
         ax.plot(by_cap["nodes"], by_cap["loss"], "^-", ms=3, lw=0.8, color=colour(source))
-    for limit in LOSS_LIMITS:
+    for limit in limits:
         ax.axhline(limit, color="black", ls=":", lw=1)
     ax.grid(alpha=0.3)
 

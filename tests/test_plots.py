@@ -1,0 +1,100 @@
+"""Figures draw the mean and the standard error of the records, in one style per source."""
+
+from typing import get_args
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from ganmc_utils.core.records import SourceId
+from ganmc_utils.report import plots
+from ganmc_utils.scores import plots as score_plots
+
+VALUES = pd.DataFrame({0.0: [0.5, 0.6, 0.7], 0.5: [0.7, 0.7, 0.7], 1.0: [0.4, 0.5, 0.9]})
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+def band_of(ax):
+    """(x, low, high) of the only band of the axes."""
+    (band,) = ax.collections
+    (path,) = band.get_paths()
+    bounds = pd.DataFrame(path.vertices).groupby(0)[1].agg(["min", "max"])
+    return bounds.index.to_numpy(), bounds["min"].to_numpy(), bounds["max"].to_numpy()
+
+
+def check_mean_and_error(ax, values):
+    (line,) = [line for line in ax.lines if len(line.get_xdata())]
+    x, low, high = band_of(ax)
+    mean = values.mean().to_numpy()
+    error = values.std(ddof=1).to_numpy() / np.sqrt(len(values))
+    assert np.allclose(line.get_xdata(), values.columns) and np.allclose(line.get_ydata(), mean)
+    assert np.allclose(x, values.columns)
+    assert np.allclose(low, mean - error) and np.allclose(high, mean + error)
+    return line
+
+
+def test_a_band_is_the_mean_and_one_standard_error(ax):
+    plots.band(ax, VALUES, "gan")
+    line = check_mean_and_error(ax, VALUES)
+    assert line.get_color() == plots.colour("gan")
+    assert ax.get_legend_handles_labels()[1] == ["GAN"]
+
+
+def test_a_score_is_drawn_as_a_share_of_its_base(ax):
+    score_plots.draw_share(ax, "cas", VALUES, 0.5)
+    check_mean_and_error(ax, VALUES / 0.7)
+
+
+def test_curves_have_one_line_a_source_in_the_order_of_the_style(ax):
+    rows = pd.concat(
+        [
+            VALUES.melt(var_name="trees").assign(source=source)
+            for source in ("jitter", "student_only", "gan")
+        ]
+    )
+    plots.curves_by_source(ax, rows)
+    labels = ["Student only", "GAN", "Jitter"]
+    assert ax.get_legend_handles_labels()[1] == labels
+
+
+def test_one_seed_is_drawn_without_a_band(ax):
+    plots.band(ax, VALUES[:1], "train")
+    plots.level(ax, VALUES[0.0][:1], "gan")
+    assert np.allclose(ax.lines[0].get_ydata(), VALUES.iloc[0])
+    assert not ax.patches
+
+
+def test_the_grid_shows_every_tau(ax):
+    grid = pd.DataFrame(
+        {"FID": [0.2, -1.0], "KID": [1.0, 0.0]}, index=["Blur (pixels)", "Share of labels"]
+    )
+    score_plots.draw_grid(ax, grid)
+    assert [number.get_text() for number in ax.texts] == ["+0.20", "-1.00", "+1.00", "+0.00"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["FID", "KID"]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == [
+        "Blur\n(pixels)",
+        "Share\nof\nlabels",
+    ]
+
+
+def test_drawing_leaves_the_global_style_alone(ax):
+    before = dict(mpl.rcParams)
+    plots.band(ax, VALUES, "gan")
+    score_plots.draw_share(ax, "cas", VALUES, 0.5)
+    assert dict(mpl.rcParams) == before
+
+
+def test_every_source_of_the_records_has_a_label_and_a_colour_of_its_own():
+    assert set(get_args(SourceId)) - {"none"} <= set(plots.STYLE)
+    labels = [label for label, _ in plots.STYLE.values()]
+    colours = [colour for _, colour in plots.STYLE.values()]
+    assert len(set(labels)) == len(set(colours)) == len(plots.STYLE)
+    assert plots.label("flips") == "Flips + crops"

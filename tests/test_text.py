@@ -1,0 +1,38 @@
+"""Numbers are printed as the book says they are."""
+
+import pandas as pd
+
+from ganmc_utils.report import text
+from ganmc_utils.report.statistics import Interval
+
+
+def test_a_mean_has_its_error_where_there_are_several_values():
+    assert text.mean_and_error([1.0, 2.0, 3.0]) == "2.000 ± 0.577"
+    assert text.mean_and_error([1.0, 2.0, 3.0], digits=1) == "2.0 ± 0.6"
+    assert text.mean_and_error([0.25]) == "0.250"
+
+
+def test_a_difference_has_its_sign_and_its_interval():
+    assert text.difference_and_interval(Interval(0.5, -0.25, 1.25, 3)) == "+0.500 [-0.250, +1.250]"
+    assert text.difference_and_interval(Interval(-0.5, -0.5, -0.5, 1)) == "-0.500"
+    assert text.paired_difference([2.0], [1.0]) == "+1.000"
+
+
+def test_a_published_number_stands_in_brackets():
+    assert text.in_brackets(0.918) == " (0.918)"
+    assert text.in_brackets(5.80, "g") == " (5.8)"
+    assert text.in_brackets(None) == ""
+
+
+def test_a_table_is_written_as_it_is_shown(tmp_path):
+    table = text.table_of([{"a": "0.10"}, {"a": "+1.5", "b": "x"}])
+    assert table.b.tolist() == ["", "x"]
+    shown = text.show_table(table, tmp_path, "name")
+    written = (tmp_path / "tables" / "name.md").read_text()
+    assert written == shown.data + "\n" and "| 0.10 |" in written and "| +1.5 |" in written
+
+
+def test_a_table_without_rows_says_so(tmp_path):
+    shown = text.show_table(pd.DataFrame(), tmp_path, "name")
+    assert shown.data == "Not part of this profile."
+    assert (tmp_path / "tables" / "name.md").read_text() == shown.data + "\n"
