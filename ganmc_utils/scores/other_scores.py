@@ -1,14 +1,17 @@
-"""The scores that others give to samples: Inception Score, FID and KID (by torchmetrics), intra-class FID, and the
-Classification Accuracy Score. The first four see images through a classifier; which one is said beside every number."""
+"""The scores that others give to samples.
+
+Inception Score, FID and KID (by torchmetrics) and intra-class FID see images through a classifier;
+which one is said beside every number. The Classification Accuracy Score trains a student instead.
+"""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.error import URLError
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
@@ -16,39 +19,54 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.networks import training
 from ganmc_utils.networks.batches import EpochBatches
+from ganmc_utils.networks.data import ImageDataset
 from ganmc_utils.networks.objectives import supervised
 
-BLOCK = 500  # images looked at in one go
+BLOCK = 500  # images classified in one go
 KID_SUBSETS = 20
-KID_ROWS = 1000  # rows of a subset, fewer where there are fewer
+KID_SUBSET_SIZE = 1000  # samples of a subset, fewer where there are fewer
 
 
 @dataclass(frozen=True)
 class FeatureClassifier:
-    """name, and what it sees: images (n, C, H, W) in [-1, 1] -> (features (n, d), logits (n, K))."""
+    """A classifier that scores see images through.
+
+    name: for tables.
+    classify: images (n, C, H, W) in [-1, 1] -> (features (n, d), logits (n, K)).
+    """
 
     name: str
-    see: Callable
+    classify: Callable[[Tensor], tuple[Tensor, Tensor]]
 
     @torch.no_grad()
-    def __call__(self, x):
-        parts = [self.see(part) for part in x.split(BLOCK)]
-        return tuple(torch.cat(side).float() for side in zip(*parts))
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and logits of any number of images, in float32."""
+        features, logits = [], []
+        for block in x.split(BLOCK):
+            features_of_block, logits_of_block = self.classify(block)
+            features.append(features_of_block)
+            logits.append(logits_of_block)
+        return torch.cat(features).float(), torch.cat(logits).float()
 
 
-def classifier_of_network(name, net):
-    """A network of ganmc_utils.networks: its features are what its last layer takes."""
-    body, head = net.eval()[:-1], net[-1]
+def classifier_of_network(name: str, net: nn.Sequential) -> FeatureClassifier:
+    """A network of networks.models: its features are what its last layer takes."""
+    net.eval()
+    body, head = net[:-1], net[-1]
 
-    def see(x):
+    def classify(x: Tensor) -> tuple[Tensor, Tensor]:
         features = body(x)
         return features, head(features)
 
-    return FeatureClassifier(name, see)
+    return FeatureClassifier(name, classify)
 
 
-def inception_v3_classifier(device="cpu"):
-    """Inception-v3 with the weights of the published scores. GanmcError where they can't be had: they are a download."""
+def inception_v3_classifier(device: str | torch.device = "cpu") -> FeatureClassifier:
+    """Inception-v3 with the weights of the published scores.
+
+    Raises:
+        GanmcError: the weights, which are a download, cannot be had.
+    """
     from torch_fidelity import feature_extractor_inceptionv3 as fidelity
 
     try:  # first as bare tensors: the library itself would open a pickle
@@ -57,105 +75,152 @@ def inception_v3_classifier(device="cpu"):
         )
     except (URLError, OSError, RuntimeError) as failed:
         raise GanmcError(
-            f"Inception-v3: its weights cannot be fetched ({failed}); bring {fidelity.URL_INCEPTION_V3} to "
-            f"{torch.hub.get_dir()}/checkpoints, or see through a classifier of your own"
+            f"Inception-v3: its weights cannot be fetched ({failed}); "
+            f"bring {fidelity.URL_INCEPTION_V3} to {torch.hub.get_dir()}/checkpoints, "
+            "or see through a classifier of your own"
         ) from None
-    net = (
-        fidelity.FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"])
-        .eval()
-        .to(device)
-    )
+    outputs = ["2048", "logits_unbiased"]
+    net = fidelity.FeatureExtractorInceptionV3("inception-v3-compat", outputs)
+    net = net.eval().to(device)
 
-    def see(x):
-        x = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return net(x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x)
+    def classify(x: Tensor) -> tuple[Tensor, Tensor]:
+        pixels = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        if pixels.shape[1] == 1:
+            pixels = pixels.expand(-1, 3, -1, -1)
+        return net(pixels)
 
-    return FeatureClassifier("Inception-v3", see)
+    return FeatureClassifier("Inception-v3", classify)
 
 
 class GivenFeatures(nn.Identity):
     """Hands torchmetrics features that were computed before; they are d wide."""
 
-    def __init__(self, d):
+    def __init__(self, d: int):
         super().__init__()
         self.num_features = d
 
 
 @contextmanager
-def by_torchmetrics():
-    """Without its warning that features take memory, and with its draws (it takes them from the global stream) always the same."""
+def repeatable_torchmetrics() -> Iterator[None]:
+    """Quiet, and the same at every call.
+
+    torchmetrics warns that features take memory, and draws from torch's global stream: here always
+    from the same state of it, which is put back afterwards.
+    """
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore", UserWarning)
         torch.manual_seed(0)
         yield
 
 
-@by_torchmetrics()
-def inception_score(logits):
-    """exp(mean over x of KL(p(c|x) || p(c))) from logits (n, K), p(c) the mean of p(c|x): 1 to K (Salimans et al., 2016)."""
+@repeatable_torchmetrics()
+def inception_score(logits: Tensor) -> float:
+    """exp(mean over x of KL(p(c|x) || p(c))) from logits (n, K), p(c) the mean of p(c|x).
+
+    From 1 to K (Salimans et al., 2016), over all samples at once.
+    """
     score = InceptionScore(feature=GivenFeatures(logits.shape[1]), splits=1).to(logits.device)
     score.update(logits)
-    return float(score.compute()[0])
+    mean, _ = score.compute()
+    return float(mean)
 
 
-def confidence(logits):
-    """Mean of the largest class probability."""
+def confidence(logits: Tensor) -> float:
+    """Mean of the largest class probability, from logits (n, K)."""
     return float(logits.softmax(1).amax(1).mean())
 
 
-@by_torchmetrics()
-def fid(real, fake):
-    """|m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)) of the means and covariances of features (n, d) (Heusel et al., 2017)."""
+@repeatable_torchmetrics()
+def fid(real: Tensor, fake: Tensor) -> float:
+    """Fréchet inception distance |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)) (Heusel et al., 2017).
+
+    m and S are the mean and covariance of the features of real images (n, d), m' and S' those of
+    generated ones.
+
+    Raises:
+        GanmcError: fewer than 2 images of either kind.
+    """
     if min(len(real), len(fake)) < 2:
         raise GanmcError(
             f"FID: {len(real)} real and {len(fake)} generated images; bring at least 2 of each"
         )
-    distance = (
-        FrechetInceptionDistance(feature=GivenFeatures(real.shape[1]))
-        .set_dtype(torch.float64)
-        .to(real.device)
-    )
+    distance = FrechetInceptionDistance(feature=GivenFeatures(real.shape[1]))
+    distance = distance.set_dtype(torch.float64).to(real.device)
     distance.update(real.double(), real=True)
     distance.update(fake.double(), real=False)
     return max(0.0, float(distance.compute()))  # below 0 by rounding alone
 
 
-@by_torchmetrics()
-def kid(real, fake):
-    """Squared maximum mean discrepancy with the kernel (x'y / d + 1)^3 (Binkowski et al., 2018): the mean over random subsets."""
-    rows = min(KID_ROWS, len(real), len(fake))
+@repeatable_torchmetrics()
+def kid(real: Tensor, fake: Tensor) -> float:
+    """Squared maximum mean discrepancy with the kernel (x'y / d + 1)^3 (Binkowski et al., 2018).
+
+    The mean over random subsets of features of real and generated images, each (n, d).
+    """
     distance = KernelInceptionDistance(
-        feature=GivenFeatures(real.shape[1]), subsets=KID_SUBSETS, subset_size=rows
+        feature=GivenFeatures(real.shape[1]),
+        subsets=KID_SUBSETS,
+        subset_size=min(KID_SUBSET_SIZE, len(real), len(fake)),
     ).to(real.device)
     distance.update(real, real=True)
     distance.update(fake, real=False)
-    return float(distance.compute()[0])
+    mean, _ = distance.compute()
+    return float(mean)
 
 
-def intra_fid(real, y, fake, c):
-    """Mean over the classes of the FID between real images of the class y and those made for it (Miyato and Koyama, 2018);
-    a class without two of each is left out."""
-    found = [
-        fid(real[y == k], fake[c == k])
-        for k in y.unique()
-        if min((y == k).sum(), (c == k).sum()) > 1
-    ]
-    if not found:
+def intra_fid(real: Tensor, y: Tensor, fake: Tensor, c: Tensor) -> float:
+    """Mean over the classes of the FID within a class (Miyato and Koyama, 2018).
+
+    Args:
+        real: features of real images, (n, d).
+        y: their classes, (n,).
+        fake: features of generated images, (m, d).
+        c: the classes they were asked for, (m,).
+
+    Raises:
+        GanmcError: no class has two images of each kind; one without is left out.
+    """
+    distances = []
+    for k in y.unique():
+        real_of_class = real[y == k]
+        fake_of_class = fake[c == k]
+        if min(len(real_of_class), len(fake_of_class)) > 1:
+            distances.append(fid(real_of_class, fake_of_class))
+    if not distances:
         raise GanmcError("intra-class FID: no class has two real and two generated images")
-    return sum(found) / len(found)
+    return sum(distances) / len(distances)
 
 
-def classification_accuracy(x, c, dataset, student, seed, epochs=5, batch=50, lr=1e-3):
-    """Accuracy on the real test part of a student that was trained on samples x and the classes c they were made for
-    (Ravuri and Vinyals, 2019), in as many steps as `epochs` over the real data take."""
-    rows = EpochBatches(x, c, batch, name="samples")
-    learner = training.Learner(
-        "student of labels",
-        student(seed).to(x.device, memory_format=torch.channels_last),
-        supervised,
-        rows,
-        seed,
-    )
-    schedule = training.Schedule(epochs * (len(dataset.x_train) // batch), lr, evaluations=1)
-    training.train([learner], schedule, {"test": (dataset.x_test, dataset.y_test)}, progress=False)
+def classification_accuracy(
+    x: Tensor,
+    c: Tensor,
+    dataset: ImageDataset,
+    student: Callable[[int], nn.Module],
+    seed: int,
+    epochs: int = 5,
+    batch: int = 50,
+    lr: float = 1e-3,
+) -> float:
+    """Classification Accuracy Score (Ravuri and Vinyals, 2019).
+
+    It is the accuracy on the real test part of a student that was trained on samples and the
+    classes that they were asked for.
+
+    Args:
+        x: samples, (n, C, H, W).
+        c: the classes they were asked for, (n,).
+        dataset: the real images.
+        student: builds an untrained network from a seed.
+        seed: of the student.
+        epochs: the student takes as many steps as these epochs over the real data would.
+        batch: samples of a step.
+        lr: learning rate.
+    """
+    net = student(seed).to(x.device, memory_format=torch.channels_last)
+    samples = EpochBatches(x, c, batch, name="samples")
+    learner = training.Learner("student of labels", net, supervised, samples, seed)
+    steps = epochs * (len(dataset.x_train) // batch)
+    schedule = training.Schedule(steps, lr, evaluations=1)
+    parts = {"test": (dataset.x_test, dataset.y_test)}
+    training.train([learner], schedule, parts, progress=False)
     return learner.history[-1]["test"]
