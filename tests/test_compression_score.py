@@ -1,4 +1,4 @@
-"""The Compression Score by hand, at its limits, and with every way of bringing samples, good and bad."""
+"""The Compression Score by hand, at its limits, and with good and bad samples of every form."""
 
 import math
 import pickle
@@ -18,19 +18,16 @@ from ganmc_utils.networks import training
 from ganmc_utils.networks.batches import EpochBatches
 from ganmc_utils.networks.objectives import supervised
 from ganmc_utils.scores import compression_score as compression_score_module
+from ganmc_utils.scores.compression_score import compression_score
 
 
 @pytest.fixture(scope="module")
 def digits():
     """(data, teacher): digits and a network that knows them."""
     d = image_data.load_images("digits", 500, 50, 300, 500, 8, seed=0)
-    learner = training.Learner(
-        "teacher",
-        network_models.make_network("cnn6", 0, 8, 1, 8),
-        supervised,
-        EpochBatches(d.x_train, d.y_train, 50),
-        0,
-    )
+    net = network_models.make_network("cnn6", 0, 8, 1, 8)
+    batches = EpochBatches(d.x_train, d.y_train, 50)
+    learner = training.Learner("teacher", net, supervised, batches, 0)
     training.train([learner], training.Schedule(150, 3e-3, evaluations=1), {}, progress=False)
     return d, learner.net
 
@@ -39,52 +36,51 @@ def student(seed):
     return network_models.make_network("cnn5", seed, 4, 1, 8)
 
 
-def score(digits, samples, **more):
-    return compression_score_module.compression_score(
-        samples, digits[0], digits[1], student, **{"batch": 10, "lr": 3e-3} | more
-    )
+def score(digits, samples, **change):
+    settings = {"batch": 10, "lr": 3e-3} | change
+    return compression_score(samples, digits[0], digits[1], student, **settings)
+
+
+def noise(like):
+    """Images of uniform noise, as many as there are in `like`."""
+    return torch.rand(like.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 def test_by_hand():
-    # v2: (0.6 - 0.2) / (0.7 - 0.2); one se of 0.1 / sqrt(3) each: sqrt((se / 0.5)^2 + (0.4 se / 0.25)^2)
+    # (0.6 - 0.2) / (0.7 - 0.2), both means with the same standard error se
     value, error = compression_score_module.ratio([0.5, 0.6, 0.7], [0.6, 0.7, 0.8], 0.2)
     se = 0.1 / math.sqrt(3)
-    assert value == pytest.approx(0.8) and error == pytest.approx(
-        math.hypot(se / 0.5, 0.4 * se / 0.25)
-    )
+    assert value == pytest.approx(0.8)
+    assert error == pytest.approx(math.hypot(se / 0.5, 0.4 * se / 0.25))
     assert compression_score_module.ratio([0.55], [0.75], 0.1)[0] == pytest.approx(0.45 / 0.65)
 
 
 def test_real_data_score_1_and_noise_0(digits):
     d, _ = digits
     itself = score(digits, d.x_train)
-    assert (
-        abs(itself.value - 1) < 3 * itself.error
-        and itself.reference > 0.5
-        and itself.n == 3
-        and itself.seconds > 0
-    )
+    assert abs(itself.value - 1) < 3 * itself.error
+    assert itself.reference > 0.5
+    assert itself.n == 3 and itself.seconds > 0
     paired = score(digits, d.x_train, seeds=[4, 5], reference_seeds=[4, 5])
     assert paired.value == 1 and paired.accuracy == paired.reference, "the same students"
     fresh = score(digits, d.x_fresh)
     assert abs(fresh.value - 1) < 3 * fresh.error + 0.05
-    noise = score(
-        digits, torch.rand(d.x_train.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    )
-    assert noise.value < 0.3 < fresh.value
+    assert score(digits, noise(d.x_train)).value < 0.3 < fresh.value
 
 
 def test_one_class_is_at_most_the_baseline(digits):
     d, _ = digits
-    one = score(digits, d.x_train[d.y_train == 3])
-    assert one.value < 0.15 and one.baseline == pytest.approx(max(np.bincount(d.y_train)) / 500)
+    of_threes = score(digits, d.x_train[d.y_train == 3])
+    assert of_threes.value < 0.15
+    assert of_threes.baseline == pytest.approx(max(np.bincount(d.y_train)) / 500)
 
 
-def test_more_real_rows_score_higher(digits):
+def test_more_real_images_score_higher(digits):
     d, _ = digits
-    noise = torch.rand(d.x_train.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    found = [score(digits, torch.cat([d.x_fresh[:n], noise[n:]])).value for n in (0, 250, 500)]
-    assert found == sorted(found) and found[2] - found[0] > 0.3
+    others = noise(d.x_train)
+    mixtures = [torch.cat([d.x_fresh[:n], others[n:]]) for n in (0, 250, 500)]
+    values = [score(digits, mixture).value for mixture in mixtures]
+    assert values == sorted(values) and values[2] - values[0] > 0.3
 
 
 def test_the_order_of_the_samples_has_no_part_in_it(digits):
@@ -96,21 +92,19 @@ def test_the_order_of_the_samples_has_no_part_in_it(digits):
 def test_versions_differ_in_baseline_and_epochs(digits, monkeypatch):
     steps = []
     train = training.train
-    monkeypatch.setattr(
-        compression_score_module.training,
-        "train",
-        lambda learners, schedule, *a, **k: (
-            steps.append(schedule.steps),
-            train(learners, schedule, *a, **k),
-        )[1],
-    )
+
+    def counted_train(learners, schedule, *more, **settings):
+        steps.append(schedule.steps)
+        return train(learners, schedule, *more, **settings)
+
+    monkeypatch.setattr(compression_score_module.training, "train", counted_train)
     v1 = score(digits, digits[0].x_fresh, version="v1")
     assert v1.baseline == 0.1 and v1.version == "v1" and steps == [250, 250]
     score(digits, digits[0].x_fresh, version="v1")
     assert steps == [250, 250, 250], "the reference is not trained again"
 
 
-def test_every_way_of_bringing_samples(digits, tmp_path):
+def test_samples_of_every_form(digits, tmp_path):
     d, _ = digits
     pixels = ((d.x_fresh + 1) * 127.5).round().to(torch.uint8).numpy()
     expected = score(digits, pixels)
@@ -118,11 +112,8 @@ def test_every_way_of_bringing_samples(digits, tmp_path):
     (tmp_path / "images").mkdir()
     for i, image in enumerate(pixels):
         Image.fromarray(image[0]).save(tmp_path / "images" / f"{i:04d}.png")
-    assert (
-        score(digits, tmp_path / "samples.npz").accuracy
-        == score(digits, str(tmp_path / "images")).accuracy
-        == expected.accuracy
-    )
+    assert score(digits, tmp_path / "samples.npz").accuracy == expected.accuracy
+    assert score(digits, str(tmp_path / "images")).accuracy == expected.accuracy
 
     class Source:
         def sample(self, n, rng):
@@ -134,27 +125,23 @@ def test_every_way_of_bringing_samples(digits, tmp_path):
 def test_tables_too():
     d = table_data.split_table(table_data.read_table("breast_cancer"), 250, 100, 219, 0, 0)
     teacher = forest_models.fit_teacher(d.x_train, d.y_train, 50)
-    itself = compression_score_module.compression_score(d.x_train, d, teacher, seeds=10)
-    jitter = compression_score_module.compression_score(
-        table_sources.RowJitter(d.x_train, d.y_train, 0.3), d, teacher
-    )
-    constant = compression_score_module.compression_score(np.zeros_like(d.x_train), d, teacher)
-    assert (
-        abs(itself.value - 1) < 3 * itself.error < 0.1
-        and jitter.value > 0.8
-        and constant.value < 0.05
-    ), "one answer for all is at most the baseline"
+    itself = compression_score(d.x_train, d, teacher, seeds=10)
+    jitter = compression_score(table_sources.RowJitter(d.x_train, d.y_train, 0.3), d, teacher)
+    constant = compression_score(np.zeros_like(d.x_train), d, teacher)
+    assert abs(itself.value - 1) < 3 * itself.error < 0.1
+    assert jitter.value > 0.8
+    assert constant.value < 0.05, "the same prediction for all is at most the baseline"
     assert itself.baseline == pytest.approx(max(np.mean(d.y_train), 1 - np.mean(d.y_train)))
 
 
-class Evil:
+class Malicious:
     def __reduce__(self):
         return (open, ("/tmp/ganmc-was-here", "w"))
 
 
 def test_a_pickle_is_refused(tmp_path, digits):
-    np.savez(tmp_path / "evil.npz", x=np.array([Evil()], dtype=object))
-    (tmp_path / "evil2.npz").write_bytes(pickle.dumps(Evil()))
+    np.savez(tmp_path / "evil.npz", x=np.array([Malicious()], dtype=object))
+    (tmp_path / "evil2.npz").write_bytes(pickle.dumps(Malicious()))
     for name in ("evil.npz", "evil2.npz"):
         with pytest.raises(GanmcError, match="cannot be read") as failed:
             score(digits, tmp_path / name)

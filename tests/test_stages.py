@@ -9,9 +9,9 @@ import time
 import pytest
 import torch
 import yaml
+from helpers import SMALL_SCORES as SMALL
 from test_cast import TOY
 from test_parameters import defaults
-from test_quality import SMALL
 from test_training import learner, same
 from test_training import run as train
 

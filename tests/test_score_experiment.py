@@ -1,0 +1,286 @@
+"""Chapter 07: its rows come back from their files, its claims are what their words say."""
+
+import json
+import linecache
+import math
+import sys
+import types
+from functools import wraps
+
+import pytest
+from helpers import SMALL_SCORES, defaults, record, row
+
+from ganmc_utils.core import parameters, plan, records
+from ganmc_utils.core.store import Store
+from ganmc_utils.forests import experiment as forest_experiment
+from ganmc_utils.forests import models as forest_models
+from ganmc_utils.gan.acgan import AcGan
+from ganmc_utils.networks import trained, training
+from ganmc_utils.scores import claims as score_claims
+from ganmc_utils.scores import images
+from ganmc_utils.scores.degraded import SERIES
+from ganmc_utils.scores.experiment import SampleSet, real_source
+from ganmc_utils.scores.images import ImageSamples, ImageScores, unit_name
+
+NAME = "07_compression_score"
+TABLE = {"gan_epochs": 40, "seeds": [0, 1]}
+
+
+def given(**change):
+    """Parameters of a small run."""
+    return SMALL_SCORES | {"table": defaults(NAME)["table"] | TABLE} | change
+
+
+def settings(**change):
+    return parameters.check_dict(NAME, defaults(NAME) | given(**change))
+
+
+def models(p, out):
+    return trained.TrainedModels(p, Store(out))
+
+
+def run_notebook(notebook, **change):
+    """Run the cells of a notebook up to the one that saves its record, here and not in a kernel.
+
+    change: parameters that differ from the notebook's. Returns all names that the cells define.
+    """
+    module = types.ModuleType("__main__")  # where cells are run in a kernel too
+    cells = json.loads(plan.notebook_path(notebook).read_text())["cells"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "__main__", module)
+        for cell in cells:
+            if cell["cell_type"] != "code":
+                continue
+            source, file = "".join(cell["source"]), f"<{notebook}, cell {cell['id']}>"
+            linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+            exec(compile(source, file, "exec"), vars(module))
+            if "parameters" in cell["metadata"].get("tags", []):
+                vars(module).update(change)
+            if "run.save()" in source:
+                break
+    return vars(module)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("out")
+
+
+@pytest.fixture(scope="module")
+def chapter(out):
+    """The names of the notebook after its record was saved."""
+    return run_notebook(NAME, **given(out_dir=str(out)))
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Fails whatever trains a model or loads data."""
+    for owner, name in (
+        (training, "train"),
+        (trained, "train"),
+        (trained, "load_images"),
+        (AcGan, "train"),
+        (forest_models, "fit_teacher"),
+        (forest_experiment, "read_table"),
+    ):
+        monkeypatch.setattr(owner, name, failing(getattr(owner, name)))
+
+
+def failing(function):
+    @wraps(function)  # results are keyed by the code of the function that bears this name
+    def fail(*args, **more):
+        raise AssertionError(f"{function.__name__} was called")
+
+    return fail
+
+
+def test_every_set_has_every_score(chapter):
+    frame = chapter["frame"]
+    generators = frame[frame.experiment == "generators"]
+    sets = generators.groupby("samples").metric.nunique()
+    assert set(sets.index) == {"train", "fresh", "gan", "inferior", "inferior 1", "1"}
+    assert set(sets) == {len(score_claims.METRICS)}
+    of_train = generators[generators.samples == "train"].groupby("metric").value.mean()
+    assert of_train["fid"] < 1e-6, "the training images against themselves"
+    assert of_train["intra_fid"] < 1e-6, "the training images against themselves"
+    noise = frame[(frame.experiment == "series") & (frame.series == "label_noise")]
+    levels = noise.pivot_table(index="level", columns="metric", values="value")
+    assert levels.compression_score.nunique() == 1, "no labels are asked for"
+    assert levels.cas[0.0] > levels.cas[1.0], "wrong labels are seen by those who use labels"
+    assert set(frame[frame.experiment == "tabular"].metric) == {"compression_score", "auc"}
+
+
+def test_what_was_scored_is_not_scored_again(chapter, out, monkeypatch):
+    monkeypatch.setattr(ImageScores, "fid", None)
+    monkeypatch.setattr(ImageScores, "computed_score_of_draw", None)
+    again = run_notebook(NAME, **given(out_dir=str(out)))
+    of_series = [r for r in chapter["run"].rows if r.experiment == "series"]
+    assert [r for r in again["run"].rows if r.experiment == "series"] == of_series
+    assert len(of_series) == 2 * 2 * 2 * 7
+
+
+@pytest.fixture(scope="module")
+def pictures(chapter):
+    return images.pictures(chapter["samples"])
+
+
+def test_a_second_run_trains_and_loads_nothing(chapter, pictures, out, no_training):
+    again = run_notebook(NAME, **given(out_dir=str(out)))
+    assert again["run"].rows == chapter["run"].rows
+    assert again["run"].checksums == chapter["run"].checksums
+    assert again["scores"].classifier_name == "cnn6, a classifier trained for it"
+    for before, after in zip(pictures, images.pictures(again["samples"])):
+        assert (before[0] == after[0]).all() and before[1] == after[1]
+    assert again["trained"].image_shape == (1, 8, 10)
+
+
+def test_the_plan_lists_the_sets_and_trains_nothing(no_training):
+    names = plan.planned(NAME, **given())
+    sets = names["sample_sets"]
+    assert {sample_set.name for sample_set, _ in sets} == (
+        {"train", "fresh", "gan", "inferior", "inferior 1", "1"}
+    )
+    assert len(sets) == len(set(sets)) == 2 * (6 + 2 * 2)
+    assert [unit.seed for unit in names["table_units"]] == TABLE["seeds"]
+    assert names["versions"] == ["v2", "v1"]
+
+
+def score_samples(sample_set, seed):
+    """Stands for the notebook's function."""
+
+
+@pytest.mark.parametrize(
+    "sample_set, change, same",
+    [
+        (SampleSet("train"), {"gan": {"lr": 2e-3}}, True),
+        (SampleSet("gan"), {"gan": {"lr": 2e-3}}, False),
+        (SampleSet("fresh", "blur", 1.0), {"gan": {"lr": 2e-3}}, True),
+        (SampleSet("fresh", "real_share", 0.5), {"gan": {"lr": 2e-3}}, False),
+        (SampleSet("gan"), {"inferior_epochs": [2]}, True),
+        (SampleSet("inferior"), {"inferior_epochs": [2]}, False),
+        (SampleSet("train"), {"student": {"epochs": 3}}, True),
+        (SampleSet("train"), {"student": {"width": 5}}, False),
+        (SampleSet("train"), {"teacher": {"epochs": 3}}, False),
+        (SampleSet("train"), {"classifier": {"epochs": 3}}, False),
+        (SampleSet("train"), {"inception": True}, False),
+        (SampleSet("train"), {"seeds": [0, 1, 2]}, False),
+        (SampleSet("train"), {"levels": {"blur": [0.0, 1.0]}}, True),
+    ],
+)
+def test_a_file_is_named_by_what_its_scores_depend_on(tmp_path, sample_set, change, same):
+    changed = {
+        name: SMALL_SCORES[name] | value if isinstance(value, dict) and name != "levels" else value
+        for name, value in change.items()
+    }
+    before, after = (
+        unit_name(models(settings(**more), tmp_path), sample_set, 0, score_samples)
+        for more in ({}, changed)
+    )
+    assert (before == after) is same
+
+
+def test_without_images_held_back_the_training_part_is_the_real_one(tmp_path):
+    p = settings(data=settings().data.model_dump() | {"n_fresh": 0})
+    held = models(p, tmp_path)
+    x, _ = ImageSamples(held).draw(SampleSet(real_source(p.data)), 0)
+    assert real_source(p.data) == "train" and x is held.data.x_train
+    seen = []
+    held.classifier = lambda kind, network, x, *more: (seen.append(x), (None, None))[1]
+    assert ImageScores(held).network_and_history == (None, None)
+    assert seen[0] is held.data.x_train
+
+
+def scored(**values):
+    """A record of sets of samples: values[set] = the scores of its draws."""
+    return [
+        row(
+            experiment="generators",
+            dataset="digits",
+            source="gan",
+            seed=i,
+            metric=m,
+            value=v,
+            setting={"samples": s},
+        )
+        for s, found in values.items()
+        for i, (one, five) in enumerate(found)
+        for m, v in (("compression_score", one), ("compression_score_v1", five))
+    ]
+
+
+def measured(rows, id):
+    (claim,) = [c for c in score_claims.CLAIMS if c.id == id]
+    return claim.measure(records.as_frame(record(rows)), "digits")
+
+
+def test_claims_by_hand():
+    rows = scored(
+        train=[(1.0, 1.0), (0.9, 1.1)],
+        gan=[(0.8, 0.7), (0.7, 0.8)],
+        inferior=[(0.5, 0.6), (0.6, 0.5)],
+    )
+    assert measured(rows, "inferior_scores_lower").mean == pytest.approx(0.2)
+    assert measured(rows, "gan_below_real").mean == pytest.approx(0.2)
+    assert measured(rows, "one_epoch_is_enough").mean == pytest.approx(1)
+    assert measured(
+        scored(train=[(1.0, 0.5)], gan=[(0.8, 0.7)], inferior=[(0.5, 0.6)]), "one_epoch_is_enough"
+    ).mean == pytest.approx(-1 / 3)
+    assert measured(scored(train=[(1.0, 1.0)]), "inferior_scores_lower") is None
+
+    def real(value, error):
+        return [
+            row(
+                experiment="real",
+                dataset="digits",
+                source="train",
+                seed=None,
+                metric=m,
+                value=v,
+                setting={"version": "v2"},
+            )
+            for m, v in (("value", value), ("error", error))
+        ]
+
+    assert measured(real(1.03, 0.02), "score_of_real_is_one").low == pytest.approx(0.01)
+    assert measured(real(0.9, 0.02), "score_of_real_is_one").high == pytest.approx(-0.06)
+    timed = [
+        row(
+            experiment="timing",
+            dataset="digits",
+            source="none",
+            seed=None,
+            split="none",
+            metric=m,
+            value=v,
+            setting={},
+        )
+        for m, v in (("compression_score", 2.0), ("inception_score", 40.0))
+    ]
+    assert measured(timed, "score_is_cheaper").mean == pytest.approx(19)
+
+
+@pytest.mark.parametrize(
+    "series, metric, values, tau",
+    [
+        ("distinct", "compression_score", (0.1, 0.5, 0.9), 1),
+        ("distinct", "fid", (0.1, 0.5, 0.9), -1),
+        ("blur", "compression_score", (0.9, 0.5, 0.6), 1 / 3),
+        ("blur", "fid", (1.0, 2.0, 3.0), 1),
+        ("label_noise", "compression_score", (0.7, 0.7, 0.7), 0),
+    ],
+)
+def test_tau_is_1_where_a_score_says_the_right_order(series, metric, values, tau):
+    rows = [
+        row(
+            experiment="series",
+            dataset="digits",
+            source="fresh",
+            metric=metric,
+            value=v,
+            setting={"series": series, "level": float(i)},
+        )
+        for i, v in enumerate(values)
+    ]
+    assert series in SERIES and math.isclose(
+        score_claims.order_agreement(records.as_frame(record(rows)), series, metric).iloc[0], tau
+    )
