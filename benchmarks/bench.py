@@ -25,7 +25,7 @@ from ganmc_utils.networks import sources as image_sources
 from ganmc_utils.networks import training
 from ganmc_utils.networks.batches import EpochBatches, Mixture, TeacherLabelledStream
 from ganmc_utils.networks.objectives import logit_matching
-from ganmc_utils.scores import experiment as score_experiment
+from ganmc_utils.scores import images as image_scores
 from ganmc_utils.scores.compression_score import compression_score
 
 
@@ -208,7 +208,7 @@ def inception_against_compression(n=1000, timed=64):
         except GanmcError as failed:  # after all its work: random images teach a student nothing
             assert "baseline" in str(failed)
 
-    return score_experiment.inception_seconds(timed, x.device) * n, score_experiment.seconds(score)
+    return image_scores.inception_seconds(timed, x.device) * n, image_scores.seconds(score)
 
 
 def quick_book():
