@@ -1,9 +1,15 @@
 """What several test files need."""
 
 import nbformat
+import numpy as np
+import torch
 
 from ganmc_utils.core import parameters, records
 from ganmc_utils.core.plan import notebook_path
+from ganmc_utils.networks import models, training
+from ganmc_utils.networks import sources as image_sources
+from ganmc_utils.networks.batches import EpochBatches, Mixture, TeacherLabelledStream
+from ganmc_utils.networks.objectives import logit_matching
 
 
 def defaults(notebook):
@@ -106,3 +112,75 @@ SMALL_SCORES = {
     "timing_images": 1,
     "teacher_trees": 10,
 }
+
+
+def two_blobs(seeds=1, n=100):
+    """For each seed, n points in the plane around (-1.5, -1.5), class 0, and (1.5, 1.5), class 1."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, (seeds, n))
+    x = rng.normal(0, 0.2, (seeds, n, 2)) + np.where(y[..., None] == 1, 1.5, -1.5)
+    return x.astype(np.float32), y
+
+
+def gan_weights(gan, r=slice(None)):
+    """The parameters of both players as arrays: those of all GANs, or of GAN r."""
+    return [p.detach()[r].numpy() for net in (gan.G, gan.D) for p in net.parameters()]
+
+
+N_TOY_IMAGES = 60
+TOY_BATCH = 20
+
+
+def toy_images(n=N_TOY_IMAGES, seed=0):
+    """Images of 8 x 8 noise and random classes of three."""
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.rand(n, 1, 8, 8, generator=rng) * 2 - 1
+    return x, torch.randint(3, (n,), generator=rng)
+
+
+def toy_teacher(seed=9):
+    """An untrained teacher of toy_images."""
+    return models.make_network("cnn6", seed, 4, 1, 8, 3).eval().requires_grad_(False)
+
+
+def toy_streams(teacher=None):
+    """Batches of toy_images and of the jitter of them, both labelled by the teacher."""
+    x, y = toy_images()
+    teacher = teacher or toy_teacher()
+
+    def ask(images):
+        return training.logits(teacher, images)
+
+    jitter = image_sources.PixelJitter(x, y, 0.3)
+    real = EpochBatches(x, y, TOY_BATCH, ask(x))
+    return real, TeacherLabelledStream(jitter, TOY_BATCH, ask, "cpu", "jitter")
+
+
+def toy_learner(p_fake=0.5, seed=0, name="lenet_authors", teacher=None, objective=logit_matching):
+    """A student of toy_images and jitter."""
+    net = models.make_network(name, seed, 2, 1, 8, 3)
+    batches = Mixture(*toy_streams(teacher), p_fake)
+    return training.Learner(f"{name} {p_fake}", net, objective, batches, seed)
+
+
+def train_toys(*learners, steps=12, checkpoint=None, **schedule):
+    """Train learners; for each its weights and its history without the seconds."""
+    schedule = training.Schedule(steps, **{"lr": 1e-2, "evaluations": 3} | schedule)
+    parts = {"test": toy_images(30, seed=1)}
+    training.train(list(learners), schedule, parts, checkpoint, "same", progress=False)
+    return [(weights_of(learner.net), without_seconds(learner.history)) for learner in learners]
+
+
+def weights_of(net):
+    """All numbers of a network's state in one tensor."""
+    return torch.cat([tensor.double().flatten() for tensor in net.state_dict().values()])
+
+
+def without_seconds(history):
+    """A learner's history without what differs from run to run."""
+    return [{k: v for k, v in entry.items() if k != "seconds"} for entry in history]
+
+
+def same_result(a, b):
+    """Whether two results of train_toys are equal bit for bit."""
+    return torch.equal(a[0], b[0]) and a[1] == b[1]
