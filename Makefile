@@ -1,4 +1,5 @@
-# make book: run the notebooks and build the book. make test: all tests. The rest is in README.md.
+# make book: run the notebooks and build the book. make test: style and all tests.
+# The rest is in README.md.
 PROFILE ?= quick
 CORES   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 PYTHON  ?= python3
@@ -10,7 +11,7 @@ ifdef DATA_DIR
 export GANMC_DATA := $(abspath $(DATA_DIR))
 endif
 
-.PHONY: book run site test test-package test-notebooks bench publish clean
+.PHONY: book run site test test-style test-package test-notebooks bench publish clean
 
 book: run
 	@rm -rf $(RUN)/site/published && mkdir -p $(RUN)/site/published
@@ -22,28 +23,37 @@ book: run
 
 # --nolock: after a kill the next run must go on at once.
 run: .venv/.installed
-	@snakemake --cores $(CORES) --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules --config profile=$(PROFILE)
+	@snakemake --cores $(CORES) --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules \
+	    --config profile=$(PROFILE)
 
 site: .venv/.installed
 	@jupyter-book build -q -W -n --keep-going .
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
-test: .venv/.installed  # the two halves side by side, a core each
+test: .venv/.installed test-style  # then the two halves side by side, a core each
 	@$(MAKE) -j2 -Otarget --no-print-directory test-package test-notebooks
+
+test-style: .venv/.installed
+	@ruff format --check -q . && ruff check -q .
 
 test-package:
 	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests
 
 test-notebooks:
-	@OMP_NUM_THREADS=1 GANMC_THREADS=1 GANMC_OUT=$$(mktemp -d) pytest --nbval-lax --nbval-cell-timeout=600 notebooks
+	@OMP_NUM_THREADS=1 GANMC_THREADS=1 GANMC_OUT=$$(mktemp -d) \
+	    pytest --nbval-lax --nbval-cell-timeout=600 notebooks
 
 bench: .venv/.installed
 	@python benchmarks/bench.py
 
-publish:  # the chapters that the run of PROFILE holds become what the book shows; the scoreboard judges all that is published
+# The chapters that the run of PROFILE holds become what the book shows, with the results that they
+# were drawn from; the scoreboard judges all that is published.
+publish:
 	@mkdir -p published
 	@for part in $(PARTS); do cp -r $(RUN)/$$part published/; done
-	@GANMC_OUT=$(CURDIR)/published papermill --no-progress-bar notebooks/08_scoreboard.ipynb published/08.part.ipynb -p profile $(PROFILE)
+	@python book/publish_store.py $(RUN)
+	@GANMC_OUT=$(CURDIR)/published papermill --no-progress-bar \
+	    notebooks/08_scoreboard.ipynb published/08.part.ipynb -p profile $(PROFILE)
 	@python book/clean_notebook.py published/08.part.ipynb published/notebooks/08_scoreboard.ipynb
 	@python book/headline.py
 

@@ -1,4 +1,5 @@
-# One papermill run per notebook, two at a time. A chapter is added by its name and those whose results it takes up.
+# One papermill run per notebook, two at a time. A chapter is added by its name and by those whose
+# results it takes up.
 import os
 
 PROFILE = config.get("profile", "quick")
@@ -22,9 +23,11 @@ def profile_file(name):
     return [path] if os.path.exists(path) else []
 
 
-# The notebook appears in its place only when it ran to its end; the threads are the cores this run was given.
+# The notebook appears in its place only when it ran to its end; the threads are the cores that this
+# run was given.
 RUN = """
-export GANMC_OUT="$PWD/{params.out}" GANMC_THREADS={threads} OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}
+export GANMC_OUT="$PWD/{params.out}" GANMC_THREADS={threads}
+export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}
 mkdir -p {params.out}/notebooks {params.out}/logs
 papermill {input.notebook} {output.notebook}.part.ipynb {params.profile} -p profile {params.name} \
     2> >(tee {log} >&2) || {{ echo "{input.notebook} stopped:" >&2; tail -n 3 {log} >&2; exit 1; }}
@@ -57,6 +60,6 @@ for chapter, before in CHAPTERS.items():
         log:
             f"{OUT}/logs/{chapter}.log",
         threads: max(1, workflow.cores // 2)
-        priority: sum(chapter in before for before in CHAPTERS.values())  # first those that others wait for
+        priority: sum(chapter in before for before in CHAPTERS.values())  # others wait for it
         shell:
             RUN

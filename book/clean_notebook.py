@@ -1,30 +1,36 @@
-"""Move an executed notebook into place without timestamps and papermill's notes, so that a rerun differs only in results."""
+"""Move an executed notebook into place without timestamps, so that a rerun differs in results only.
+
+python book/clean_notebook.py executed.ipynb clean.ipynb
+"""
 
 import os
 import sys
 
 import nbformat
 
-source, target = sys.argv[1:]
-notebook = nbformat.read(source, as_version=4)
-notebook.metadata.pop("papermill", None)
-for cell in notebook.cells:
-    cell.metadata.pop("papermill", None)
-    cell.metadata.pop("execution", None)
-    # progress bars are for the one who waits
-    cell["outputs"] = (
-        [
-            o
-            for o in cell.get("outputs", [])
-            if o.get("name") != "stderr"
-            and "tqdm" not in str(o.get("data", ""))
-            and "application/vnd.jupyter.widget-view+json" not in o.get("data", {})
-        ]
-        if cell.cell_type == "code"
-        else []
-    )
-    if cell.cell_type != "code":
-        del cell["outputs"]
-notebook.metadata.pop("widgets", None)
-nbformat.write(notebook, target)
-os.remove(source)
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def is_for_the_page(output) -> bool:
+    """Whether a cell's output is more than a progress bar, which is for the one who waits."""
+    data = output.get("data", {})
+    is_progress = output.get("name") == "stderr" or "tqdm" in str(data) or WIDGET in data
+    return not is_progress
+
+
+def clean(notebook):
+    """The notebook without what papermill and the kernel noted of this run."""
+    for name in ("papermill", "widgets"):
+        notebook.metadata.pop(name, None)
+    for cell in notebook.cells:
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if is_for_the_page(output)]
+    return notebook
+
+
+if __name__ == "__main__":
+    source, target = sys.argv[1:]
+    nbformat.write(clean(nbformat.read(source, as_version=4)), target)
+    os.remove(source)

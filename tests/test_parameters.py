@@ -165,6 +165,15 @@ def test_one_line_for_a_bad_parameter(change, words):
     assert words in str(failed.value) and "\n" not in str(failed.value)
 
 
+def test_a_cell_that_is_run_again_does_not_take_its_own_names_for_parameters():
+    names = defaults("06_random_forests")
+    first = parameters.check("06_random_forests", names)
+    names |= {"units": [1, 2], "students": {"a": 1}}
+    assert parameters.check("06_random_forests", names) == first
+    names["teacher_trees"] = 7
+    assert parameters.check("06_random_forests", names).teacher_trees == 7
+
+
 @pytest.mark.parametrize("change", [{"gans": []}, {"sources": ["train", "train+gan"]}])
 def test_gan_rows_need_gans(change):
     (task,) = defaults("06_random_forests")["datasets"]

@@ -402,18 +402,21 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
 def check(notebook: str, names: dict[str, Any]) -> Parameters:
     """Validate a notebook's globals() right after its parameter cell.
 
-    Names that begin with _ or hold no literal (imports, IPython's own) are not parameters.
+    Names that begin with _ or hold no literal (imports, IPython's own) are not parameters. Nor are
+    names that appeared after the first check: they are the notebook's own, run once more by hand.
 
     Raises:
         GanmcError: an unknown, missing or wrong parameter; one line that names it.
     """
-    literals = (bool, int, float, str, list, dict, tuple, type(None))
-    given = {
-        name: value
-        for name, value in names.items()
-        if type(value) in literals and not name.startswith("_") and name not in ("In", "Out")
-    }
-    return check_dict(notebook, given)
+    names.setdefault("_parameter_names", [name for name in names if is_parameter(name, names)])
+    still_there = (name for name in names["_parameter_names"] if name in names)
+    return check_dict(notebook, {name: names[name] for name in still_there})
+
+
+def is_parameter(name: str, names: dict[str, Any]) -> bool:
+    """Whether a global name of a notebook is one of its parameters, known or not."""
+    is_literal = type(names[name]) in (bool, int, float, str, list, dict, tuple, type(None))
+    return is_literal and not name.startswith("_") and name not in ("In", "Out")
 
 
 def check_dict(notebook: str, given: dict[str, Any]) -> Parameters:
