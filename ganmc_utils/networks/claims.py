@@ -293,7 +293,7 @@ CLAIMS = [
     image_claim(
         "flips_and_gan",
         "Sec. 3, Fig. 2b",
-        "Flips (with crops) and GAN together beat either alone",
+        "Flips and GAN together beat either alone",
         flips_and_gan_above_either,
         "figure",
     ),

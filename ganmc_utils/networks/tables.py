@@ -184,7 +184,7 @@ def flips(frame: pd.DataFrame) -> pd.DataFrame:
         train_scores = scores_of(students, "train")
         row = {
             "Teacher": f"{teacher} ({teacher_score(frame, name=teacher):.3f})",
-            "Student": "flips + crops" if has_flips else "no flips",
+            "Student": "flips" if has_flips else "no flips",
             plots.label("train"): text.mean_and_error(train_scores),
             plots.label("train+gan"): text.mean_and_error(mixture_scores),
             "p_fake": f"{share_of_generated(students, mixture):.1f}",
