@@ -115,7 +115,7 @@ SMALL_SCORES = {
 
 
 def two_blobs(seeds=1, n=100):
-    """For each seed, n points in the plane around (-1.5, -1.5), class 0, and (1.5, 1.5), class 1."""
+    """For each seed n points in the plane: class 0 around (-1.5, -1.5), 1 around (1.5, 1.5)."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, (seeds, n))
     x = rng.normal(0, 0.2, (seeds, n, 2)) + np.where(y[..., None] == 1, 1.5, -1.5)
