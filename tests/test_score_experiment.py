@@ -17,7 +17,6 @@ from ganmc_utils.forests import models as forest_models
 from ganmc_utils.gan.acgan import AcGan
 from ganmc_utils.networks import trained, training
 from ganmc_utils.scores import claims as score_claims
-from ganmc_utils.scores import images
 from ganmc_utils.scores.degraded import SERIES
 from ganmc_utils.scores.experiment import SampleSet, real_source
 from ganmc_utils.scores.images import ImageSamples, ImageScores, unit_name
@@ -119,17 +118,12 @@ def test_what_was_scored_is_not_scored_again(chapter, out, monkeypatch):
     assert len(of_series) == 2 * 2 * 2 * 7
 
 
-@pytest.fixture(scope="module")
-def pictures(chapter):
-    return images.pictures(chapter["samples"])
-
-
-def test_a_second_run_trains_and_loads_nothing(chapter, pictures, out, no_training):
+def test_a_second_run_trains_and_loads_nothing(chapter, out, no_training):
     again = run_notebook(NAME, **given(out_dir=str(out)))
     assert again["run"].rows == chapter["run"].rows
     assert again["run"].checksums == chapter["run"].checksums
     assert again["scores"].classifier_name == "cnn6, a classifier trained for it"
-    for before, after in zip(pictures, images.pictures(again["samples"])):
+    for before, after in zip(chapter["pictures"], again["pictures"]):
         assert (before[0] == after[0]).all() and before[1] == after[1]
     assert again["trained"].image_shape == (1, 8, 10)
 
