@@ -1,0 +1,57 @@
+"""The package's face: each public name resolves, is explained in the map, and costs no import."""
+
+import inspect
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import ganmc_utils
+from ganmc_utils.core import paths
+
+MAP = ganmc_utils.__doc__.splitlines()
+
+
+def summary_in_the_map(name):
+    return MAP[MAP.index(f"  {name}") + 1].strip()
+
+
+@pytest.mark.parametrize("name", ganmc_utils.__all__)
+def test_a_public_name_is_what_the_map_says(name):
+    public = getattr(ganmc_utils, name)
+    assert public.__name__ == name
+    assert inspect.getdoc(public).splitlines()[0] == summary_in_the_map(name)
+
+
+def test_the_map_and_completion_have_every_name_once():
+    names = [line[2:] for line in MAP if line[:2] == "  " and line[2:].isidentifier()]
+    assert names == ganmc_utils.__all__
+    assert set(names) <= set(dir(ganmc_utils))
+
+
+def test_the_map_has_every_folder_and_no_name_hides_one():
+    modules = list(pkgutil.iter_modules(ganmc_utils.__path__))
+    assert not {module.name for module in modules} & set(ganmc_utils.__all__)
+    words = {line.split()[0] for line in MAP if line.startswith("  ")}
+    assert {module.name for module in modules if module.ispkg} <= words
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'AcGam'"):
+        ganmc_utils.AcGam  # noqa: B018
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = {"torch", "sklearn", "pandas", "numpy", "matplotlib"}
+    code = f"import sys, ganmc_utils; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_modules_of_the_package_import_each_other_directly():
+    """A name taken through the face would hide from the keys of stored results."""
+    for module in sorted((paths.ROOT / "ganmc_utils").rglob("*.py")):
+        for name in ganmc_utils.__all__:
+            assert f"from ganmc_utils import {name}\n" not in module.read_text(), module
+            assert f"ganmc_utils.{name}(" not in module.read_text(), module
