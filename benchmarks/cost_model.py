@@ -1,296 +1,418 @@
 """What the paper's profile must compute, and how long that takes at least; part of `make bench`.
 
-A unit is one image through one kind of work: a training step of a network (forward, backward, optimizer), a teacher's answer, a step of
-the AC-GAN. Operations are counted by torch as the network runs; bytes are the fewest that must move: every activation written and
-read once in each direction (two bytes each where training is in bfloat16), the optimizer's state once a step. The floor is the larger of
-operations over the measured rate of a large matrix product and bytes over that of a large copy. How many units a stage takes is counted by running its chapter with a cast that trains nothing.
+The unit is one image through one kind of work: a training step of a network (forward, backward,
+optimizer), a teacher's logits, a step of the AC-GAN. Operations are counted by torch as the network
+runs. Bytes are the fewest that must move: every activation written and read once in each direction
+(two bytes each where training is in bfloat16), the optimizer's state once a step. The floor is the
+larger of operations over the measured rate of a large matrix product and bytes over that of a large
+copy. How many images a stage takes is counted from the plans of its chapters; nothing is trained.
 """
 
 import time
-from ast import literal_eval
-from collections import Counter, namedtuple
-from types import SimpleNamespace
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-import papermill
 import torch
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganmc_utils import stages
-from ganmc_utils.core import cuda_graphs, parameters, paths
+from ganmc_utils.core import cuda_graphs
+from ganmc_utils.core.parameters import Network, NetworkChapter
+from ganmc_utils.core.plan import planned
 from ganmc_utils.gan import acgan, image_networks
-from ganmc_utils.networks import experiment as network_experiment
-from ganmc_utils.networks import models as network_models
 from ganmc_utils.networks import training
+from ganmc_utils.networks.experiment import Student, short_students
+from ganmc_utils.networks.models import count_parameters, make_network
 from ganmc_utils.networks.objectives import logit_matching
+from ganmc_utils.networks.trained import schedule_of
 
-Unit = namedtuple(
-    "Unit", "operations activations other seconds"
-)  # of one image; activations: numbers moved; other: bytes that are float32 anywhere
-H100 = {
-    "operations": 989e12,
-    "bytes": 3.35e12,
-    "number": 2,
-}  # per second: bf16 matrix units and memory, NVIDIA's data sheet (SXM), not measured here
-IMAGES = {
+Kind = tuple[str, str | int]  # ("step", network), ("label", teacher's network), ("gan", width)
+Work = Counter[Kind]  # images by kind of work
+Unit = tuple[Student, int]  # a student and its seed
+
+# Bytes a parameter costs in each step: its gradient is written and read, itself and Adam's two
+# moments are read and written, 4 bytes each.
+OPTIMIZER_BYTES = 32
+PAPER_BATCH = 128
+IMAGES_OF_TIMED_STEP = {  # on the CPU
     "nin": 64,
     "lenet_authors": 128,
     "lenet": 128,
     "cnn5": 128,
     "resnet18": 32,
     "wrn28": 4,
-}  # of one timed step on the CPU
-OPTIMIZER = 32  # bytes per parameter and step: gradient written and read, parameter and two moments read and written
+}
+TIMES_AS_MANY_ON_CUDA = 16
+TIMES_AS_MANY_TO_LABEL = 2  # on the CPU, where labelling a batch is quick
+TIMED_STEPS = 3
 
 
-def ceilings(device, sizes=(1024, 2048, 4096), repeats=10):
-    """Measured operations and bytes per second, and bytes per number: the best product of n x n matrices, the best copy of 256 MB."""
-    kind, found = torch.bfloat16 if device.type == "cuda" else torch.float32, []
+@dataclass(frozen=True)
+class ImageCost:
+    """What one image costs in one kind of work.
+
+    Attributes:
+        operations: floating-point operations.
+        activations: numbers written or read, as wide as the device computes with.
+        other_bytes: bytes moved that are float32 on every device.
+        seconds: measured here.
+    """
+
+    operations: float
+    activations: float
+    other_bytes: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a device does at best.
+
+    Attributes:
+        operations: per second.
+        bytes: moved per second.
+        bytes_per_number: width of an activation.
+    """
+
+    operations: float
+    bytes: float
+    bytes_per_number: int
+
+    def bytes_of(self, cost: ImageCost) -> float:
+        """Bytes that one image moves."""
+        return cost.activations * self.bytes_per_number + cost.other_bytes
+
+    def floor(self, cost: ImageCost) -> float:
+        """Seconds that one image takes at least."""
+        return max(cost.operations / self.operations, self.bytes_of(cost) / self.bytes)
+
+
+# NVIDIA's data sheet (SXM): bfloat16 matrix units and memory, not measured here.
+H100 = Rates(operations=989e12, bytes=3.35e12, bytes_per_number=2)
+
+
+# Measurements
+
+
+def measured_rates(
+    device: torch.device, sizes: Sequence[int] = (1024, 2048, 4096), repeats: int = 10
+) -> Rates:
+    """The best of some products of n x n matrices, and of copies of 256 MB."""
+    number = torch.bfloat16 if device.type == "cuda" else torch.float32
+    best_operations = 0.0
     for n in sizes:
-        a, b = (torch.randn(n, n, device=device, dtype=kind) for _ in range(2))
-        found.append(2 * n**3 / min(all_seconds(lambda: a @ b, device, repeats)))
-    big = torch.randn(64 << 20, device=device)
-    other = torch.empty_like(big)
-    return {
-        "operations": max(found),
-        "bytes": 2 * 4 * len(big) / min(all_seconds(lambda: other.copy_(big), device, repeats)),
-        "number": kind.itemsize,
-    }
+        a = torch.randn(n, n, device=device, dtype=number)
+        b = torch.randn(n, n, device=device, dtype=number)
+        seconds = min(seconds_of_repeats(lambda a=a, b=b: a @ b, device, repeats))
+        best_operations = max(best_operations, 2 * n**3 / seconds)
+
+    source = torch.randn(64 << 20, device=device)
+    target = torch.empty_like(source)
+    seconds = min(seconds_of_repeats(lambda: target.copy_(source), device, repeats))
+    bytes_moved = 2 * source.element_size() * len(source)  # read and written
+    return Rates(best_operations, bytes_moved / seconds, number.itemsize)
 
 
-def floor(unit, rates):
-    """Seconds that one image takes at least."""
-    return max(
-        unit.operations / rates["operations"],
-        (unit.activations * rates["number"] + unit.other) / rates["bytes"],
-    )
+def median_seconds(work: Callable, device: torch.device, repeats: int = TIMED_STEPS) -> float:
+    """The median over some runs of work()."""
+    return sorted(seconds_of_repeats(work, device, repeats))[repeats // 2]
 
 
-def median_seconds(work, device, repeats=5):
-    return sorted(all_seconds(work, device, repeats))[repeats // 2]
-
-
-def all_seconds(work, device, repeats):
+def seconds_of_repeats(work: Callable, device: torch.device, repeats: int) -> list[float]:
     """Seconds of each of `repeats` runs, after one that warms up."""
 
     def synchronize():
         if device.type == "cuda":
             torch.cuda.synchronize()
 
-    taken = []
+    seconds = []
     for _ in range(repeats + 1):
         synchronize()
         started = time.perf_counter()
         work()
         synchronize()
-        taken.append(time.perf_counter() - started)
-    return taken[1:]
+        seconds.append(time.perf_counter() - started)
+    return seconds[1:]
 
 
-def moved(net, x):
-    """How many numbers all layers put out for x."""
+def count_activations(net: nn.Module, x: Tensor) -> int:
+    """How many numbers all layers of net put out for x."""
     sizes = []
-    hooks = [
-        m.register_forward_hook(lambda _, __, out: sizes.append(out.numel()))
-        for m in net.modules()
-        if not list(m.children())
-    ]
+
+    def note_size(_, __, output):
+        sizes.append(output.numel())
+
+    layers = [module for module in net.modules() if not list(module.children())]
+    hooks = [layer.register_forward_hook(note_size) for layer in layers]
     net(x)
     for hook in hooks:
         hook.remove()
     return sum(sizes)
 
 
-def counted(work):
-    with FlopCounterMode(display=False) as count:
+def count_operations(work: Callable) -> int:
+    """Floating-point operations of work()."""
+    with FlopCounterMode(display=False) as counter:
         work()
-    return count.get_total_flops()
+    return counter.get_total_flops()
 
 
-def step_of(name, device):
-    """Unit of a training step at the paper's width."""
-    net, n = (
-        network_models.make_network(name, 0).to(device, memory_format=torch.channels_last),
-        IMAGES[name] * (16 if device.type == "cuda" else 1),
+def as_the_loops_run_it(step: Callable, device: torch.device, *tensors: Tensor | None) -> Callable:
+    """A function that repeats step(*tensors): on CUDA a recording, else step itself."""
+    recorded = cuda_graphs.RecordedStep(step, device)
+    if cuda_graphs.can_record(device):
+        for _ in range(cuda_graphs.WARM_UP_CALLS + 1):
+            recorded(*tensors)
+    return lambda: recorded(*tensors)
+
+
+def paper_network(name: str, device: torch.device) -> nn.Module:
+    """A network at the paper's width, untrained."""
+    return make_network(name, 0).to(device, memory_format=torch.channels_last)
+
+
+def random_images(n: int, device: torch.device) -> Tensor:
+    """Noise in the shape of CIFAR-10's images."""
+    x = torch.randn(n, 3, 32, 32, device=device)
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def cost_of_step(name: str, device: torch.device) -> ImageCost:
+    """What a training step of a network costs per image."""
+    n = IMAGES_OF_TIMED_STEP[name]
+    if device.type == "cuda":
+        n *= TIMES_AS_MANY_ON_CUDA
+    net, x = paper_network(name, device), random_images(n, device)
+    z = torch.randn(n, 10, device=device)
+    learner = training.Learner(name, net, logit_matching, None, 0)
+    optimizer = training.Schedule(1, 1e-4).optimizer_for(net)
+    descend = training.descent(learner, optimizer, device)
+    repeat_step = as_the_loops_run_it(descend, device, x, None, z)
+    return ImageCost(
+        operations=count_operations(lambda: descend(x, None, z)) / n,
+        activations=4 * count_activations(net, x) / n,
+        other_bytes=OPTIMIZER_BYTES * count_parameters(net) / PAPER_BATCH,
+        seconds=median_seconds(repeat_step, device) / n,
     )
-    x, z = (
-        torch.randn(n, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last),
-        torch.randn(n, 10, device=device),
-    )
-    descend = training.descent(
-        training.Learner(name, net, logit_matching, None, 0),
-        training.Schedule(1, 1e-4).optimizer_for(net),
-        device,
-    )
-    operations, through = counted(lambda: descend(x, None, z)), moved(net, x)
-    return Unit(
-        operations / n,
-        4 * through / n,
-        OPTIMIZER * network_models.count_parameters(net) / 128,
-        median_seconds(as_trained(descend, device, x, None, z), device, 3) / n,
-    )
 
 
-def as_trained(f, device, *given):
-    """f(*given) as the loops run it: on CUDA a recording."""
-    replayed = cuda_graphs.RecordedStep(f, device)
-    for _ in range((cuda_graphs.WARM_UP_CALLS + 1) * cuda_graphs.can_record(device)):
-        replayed(*given)
-    return lambda: replayed(*given)
-
-
-def answer_of(name, device):
-    """Unit of a teacher's answer."""
-    net, n = (
-        network_models.make_network(name, 0).to(device, memory_format=torch.channels_last).eval(),
-        IMAGES[name] * (16 if device.type == "cuda" else 2),
-    )
-    x = torch.randn(n, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last)
+def cost_of_labelling(name: str, device: torch.device) -> ImageCost:
+    """What a teacher's logits cost per image."""
+    n = IMAGES_OF_TIMED_STEP[name]
+    n *= TIMES_AS_MANY_ON_CUDA if device.type == "cuda" else TIMES_AS_MANY_TO_LABEL
+    net, x = paper_network(name, device).eval(), random_images(n, device)
     with torch.no_grad():
-        return Unit(
-            counted(lambda: net(x)) / n,
-            2 * moved(net, x) / n,
-            0,
-            median_seconds(lambda: training.logits(net, x), device, 3) / n,
+        return ImageCost(
+            operations=count_operations(lambda: net(x)) / n,
+            activations=2 * count_activations(net, x) / n,
+            other_bytes=0,
+            seconds=median_seconds(lambda: training.logits(net, x), device) / n,
         )
 
 
-def gan_of(width, device, n=100):
-    """Unit, per real image, of a step of both players, which is in float32 (TF32 on CUDA)."""
-    x, y = torch.randn(1, n, 3, 32, 32, device=device), torch.arange(n, device=device)[None] % 10
-    gan = acgan.AcGan(
-        x, y, acgan.GanSettings(batch=n, members=1), [0], image_networks.image_networks(width)
-    )
-    given = x, y, gan.draw_noise(n, gan.settings.noise), gan.draw_classes(n)
+def cost_of_gan_step(width: int, device: torch.device, n: int = 100) -> ImageCost:
+    """What a step of both players costs per real image; in float32 (TF32 on CUDA)."""
+    x = torch.randn(1, n, 3, 32, 32, device=device)
+    y = torch.arange(n, device=device)[None] % 10
+    settings = acgan.GanSettings(batch=n, members=1)
+    gan = acgan.AcGan(x, y, settings, [0], image_networks.image_networks(width))
+    batch = (x, y, gan.draw_noise(n, settings.noise), gan.draw_classes(n))
     with torch.no_grad():
-        through = moved(
-            gan.D.convolve, x[0]
-        )  # of D; it sees three batches and G makes one of about that size: four in all
-    size = sum(network_models.count_parameters(net) for net in (gan.G, gan.D))
-    operations, taken = (
-        counted(lambda: gan.step(*given)),
-        median_seconds(as_trained(gan.step, device, *given), device, 3),
+        activations_of_d = count_activations(gan.D.convolve, x[0])
+    # D sees three batches, and G generates one of about that size.
+    activations = 4 * activations_of_d
+    size = count_parameters(gan.G) + count_parameters(gan.D)
+    repeat_step = as_the_loops_run_it(gan.step, device, *batch)
+    return ImageCost(
+        operations=count_operations(lambda: gan.step(*batch)) / n,
+        activations=0,
+        other_bytes=(4 * 4 * activations + OPTIMIZER_BYTES * size) / n,
+        seconds=median_seconds(repeat_step, device) / n,
     )
-    return Unit(operations / n, 0, (4 * 4 * 4 * through + OPTIMIZER * size) / n, taken / n)
 
 
-class Counted:
-    """In the place of the cast: trains nothing, counts the images that each kind of work would see. What one stage has made the
-    next ones find, as with the real cast."""
-
-    known = set()
-
-    def __init__(self, p, out):
-        self.p, self.work, self.data = p, Counter(), SimpleNamespace(checksum="")
-
-    def images(self, plan, epochs=None):
-        return (epochs or plan.epochs) * (self.p.data.n_train // plan.batch) * plan.batch
-
-    def once(self, *key):
-        new = key not in self.known
-        self.known.add(key)
-        return new
-
-    def teacher(self, plan):
-        if self.once(plan):
-            self.work["step", plan.network] += self.images(plan)
-        return None, [{"step": 1, "seconds": 0.0, "train": 0.0, "validation": 0.0, "test": 0.0}]
-
-    def gan(self):
-        if self.once("gan"):
-            self.work["gan", self.p.gan.width] += self.p.gan.epochs * self.p.data.n_train
-        return SimpleNamespace(
-            seconds=0.0, settings=SimpleNamespace(snapshots=self.p.gan.snapshots)
-        )
-
-    def gan_epoch(self):
-        self.gan()
-        if self.once("choice"):
-            p, n = self.p, len(self.p.gan.snapshots)
-            self.work["step", p.student.network] += n * self.images(p.student, p.gan.choice_epochs)
-            self.work["answer", p.teacher.network] += n * self.images(
-                p.student, p.gan.choice_epochs
-            )
-        return self.p.gan.epochs, {}
-
-    def spread(self, epoch):
-        return 1.0
-
-    def network(self, plan, seed):
-        return network_models.make_network(plan.network, seed, plan.width)
-
-    def students(self, runs, label):
-        streams = set()
-        for r in [r for r in runs if self.once(r)]:
-            self.teacher(r.teacher) if r.objective != "supervised" else None
-            self.work["step", r.student.network] += self.images(r.student)
-            if r.p_fake and r.objective != "supervised":
-                streams.add(
-                    (
-                        r.teacher.network,
-                        r.source.removeprefix("train+"),
-                        r.gan_epoch,
-                        self.images(r.student),
-                    )
-                )
-        for teacher, _, _, images in streams:
-            self.work["answer", teacher] += images
-        return [
-            [{"step": 1, "loss": 0.0, "seconds": 0.0, "validation": 0.0, "test": 0.0}] for _ in runs
-        ]
+MEASURES = {"step": cost_of_step, "label": cost_of_labelling, "gan": cost_of_gan_step}
+WORDS = {
+    "step": "training step, {}",
+    "label": "teacher's logits, {}",
+    "gan": "AC-GAN step, width {}",
+}
 
 
-def stage_work(profile="paper"):
-    """[(stage, Counter of images by kind of work)]; chapter 07 and the scoreboard take too little to count."""
-    Counted.known, found = set(), []
-    for name, notebook, given in stages.plan(profile):
-        if notebook < "06":
-            p = parameters.check_dict(notebook, defaults(notebook) | given)
-            chapter = network_experiment.Chapter(p, None, Counted)
-            getattr(chapter, notebook[3:])()
-            found.append((name, chapter.cast.work))
-    return found
+# The work of a plan
 
 
-def defaults(notebook):
-    """A notebook's own parameters."""
-    found = papermill.inspect_notebook(str(paths.ROOT / "notebooks" / f"{notebook}.ipynb"))
-    return {name: literal_eval(about["default"]) for name, about in found.items()}
+class WorkCounter:
+    """Counts the images that plans ask for. What one plan trains, the next ones find.
+
+    A GAN epoch that a plan leaves to validation is taken to be the last snapshot, and a share to be
+    the same whenever the same candidates are compared. The training images and those held back as
+    fresh are labelled once for each group that trains side by side; the former are not counted:
+    they are few beside those of 200 epochs.
+    """
+
+    def __init__(self):
+        self.trained = set()  # teachers, GANs and units
+
+    def is_new(self, model) -> bool:
+        """Whether nobody has trained it yet; from now on it is trained."""
+        is_new = model not in self.trained
+        self.trained.add(model)
+        return is_new
+
+    def work_of_plan(self, plan: dict) -> Work:
+        """The images of a chapter.
+
+        plan: the names that its plan cell defines: p, teachers, students, seeds.
+        """
+        p, work = plan["p"], Counter()
+        for teacher in filter(self.is_new, plan["teachers"]):
+            work["step", teacher.network] += images_of_training(p, teacher)
+        for students in in_order_of_training(plan["students"]):
+            work += self.work_of_students(p, students, plan["seeds"])
+        return work
+
+    def work_of_students(
+        self, p: NetworkChapter, students: list[Student], seeds: list[int]
+    ) -> Work:
+        """The images of students that one call trains, and of the GAN they need."""
+        work = Counter()
+        if any(leaves_gan_epoch_open(student) for student in students):
+            work += self.work_of_students(p, short_students(p), [0])
+        if any(student.sees_gan for student in students):
+            work += self.work_of_gan(p)
+        decided = [with_last_snapshot(p, student) for student in students]
+        units = [(student, seed) for student in decided for seed in seeds]
+        missing = [unit for unit in units if self.is_new(without_idle_teacher(unit))]
+        for group in side_by_side(p, missing):
+            work += work_of_group(p, group)
+        return work
+
+    def work_of_gan(self, p: NetworkChapter) -> Work:
+        """The images of the GAN's training."""
+        settings = p.gan.model_dump_json(exclude={"choice_epochs"})
+        images = p.gan.epochs * (p.data.n_train // p.gan.batch) * p.gan.batch
+        return Counter({("gan", p.gan.width): images}) if self.is_new(settings) else Counter()
 
 
-def tables(device):
-    """(ceilings, rows of the units, rows of the stages) as lists of dicts for printing."""
-    rate, stage = ceilings(device), stage_work()
-    measure = {"step": step_of, "answer": answer_of, "gan": gan_of}
-    words = {
-        "step": "training step, {}",
-        "answer": "teacher's answer, {}",
-        "gan": "AC-GAN step, width {}",
-    }
-    units, rows = {}, []
-    for kind in sorted({k for _, work in stage for k in work}, key=str):
-        u = units[kind] = measure[kind[0]](kind[1], device)
-        rows.append(
-            {
-                "One image": words[kind[0]].format(kind[1]),
-                "MFLOP": f"{u.operations / 1e6:,.0f}",
-                "MB": f"{(u.activations * rate['number'] + u.other) / 1e6:,.2f}",
-                "Floor here, ms": f"{1e3 * floor(u, rate):,.2f}",
-                "Taken here, ms": f"{1e3 * u.seconds:,.2f}",
-                "Taken / floor": f"{u.seconds / floor(u, rate):,.1f}",
-            }
-        )
+def in_order_of_training(students: dict[str, list[Student]]) -> list[list[Student]]:
+    """The lists of a plan as its chapter trains them: candidates before those they are for."""
+    names = sorted(students, key=lambda name: not name.endswith("candidates"))
+    return [students[name] for name in names]
 
-    def floor_hours(work, rates):
-        return sum(n * floor(units[k], rates) for k, n in work.items()) / 3600
 
-    lines = [
-        {
-            "Stage": name,
-            "PFLOP": f"{sum(units[k].operations * n for k, n in work.items()) / 1e15:,.0f}",
-            "Floor on an H100, min": f"{60 * floor_hours(work, H100):,.1f}",
-            "Floor here, h": f"{floor_hours(work, rate):,.0f}",
-            "At the speed taken here, h": f"{sum(units[k].seconds * n for k, n in work.items()) / 3600:,.0f}",
-        }
-        for name, work in [*stage, ("all", sum((work for _, work in stage), Counter()))]
+def leaves_gan_epoch_open(student: Student) -> bool:
+    """Whether validation has to choose the generator."""
+    return student.sees_gan and student.gan_epoch is None
+
+
+def with_last_snapshot(p: NetworkChapter, student: Student) -> Student:
+    """The student with the last snapshot where it leaves the GAN's epoch open."""
+    if not leaves_gan_epoch_open(student):
+        return student
+    return replace(student, gan_epoch=p.gan.snapshots[-1])
+
+
+def without_idle_teacher(unit: Unit) -> Unit:
+    """The unit as the store tells it from others: a teacher that is not asked has no say."""
+    student, seed = unit
+    return (student if student.asks_teacher else replace(student, teacher=None)), seed
+
+
+def side_by_side(p: NetworkChapter, units: Iterable[Unit]) -> list[list[Unit]]:
+    """Units in the groups that share batches, as networks.trained forms them."""
+    groups: dict[tuple, list[Unit]] = {}
+    for student, seed in units:
+        schedule = schedule_of(student.network, p.data.n_train, student.epochs)
+        shared = (student.teacher, schedule, student.network.batch)
+        groups.setdefault(shared, []).append((student, seed))
+    return list(groups.values())
+
+
+def work_of_group(p: NetworkChapter, group: list[Unit]) -> Work:
+    """The images of units that train side by side: each source is labelled once for all."""
+    work, (first, _) = Counter(), group[0]
+    images = images_of_training(p, first.network, first.epochs)
+    for student, _ in group:
+        work["step", student.network.network] += images
+    if any(student.asks_teacher for student, _ in group):
+        streams = {stream_of(student) for student, _ in group if student.p_fake != 0}
+        for source, *_ in streams:
+            labelled = p.data.n_fresh if source == "fresh" else images
+            work["label", first.teacher.network] += labelled
+    return work
+
+
+def stream_of(student: Student) -> tuple:
+    """What tells the stream of a student's images from others in its group."""
+    return student.source.removeprefix("train+"), student.gan_epoch, student.jitter_scale
+
+
+def images_of_training(p: NetworkChapter, network: Network, epochs: int | None = None) -> int:
+    """Images that a network sees in its training."""
+    return schedule_of(network, p.data.n_train, epochs).steps * network.batch
+
+
+def stage_work(profile: str = "paper") -> list[tuple[str, Work]]:
+    """The work of each stage that trains networks, in the order of the profile's stages.yml.
+
+    Chapter 07 and the scoreboard take too little to count.
+    """
+    counter = WorkCounter()
+    return [
+        (stage, counter.work_of_plan(planned(notebook, **parameters)))
+        for stage, notebook, parameters in stages.stages_of(profile)
+        if notebook < "06"
     ]
-    return rate, rows, lines
+
+
+# Tables
+
+
+def costs_of(kinds: Iterable[Kind], device: torch.device) -> dict[Kind, ImageCost]:
+    """The measured cost of each kind of work."""
+    return {(kind, which): MEASURES[kind](which, device) for kind, which in kinds}
+
+
+def rows_of_units(costs: dict[Kind, ImageCost], rates: Rates) -> list[dict]:
+    """A row for each kind of work: what one image costs, and its floor."""
+    return [
+        {
+            "One image": WORDS[kind].format(which),
+            "MFLOP": f"{cost.operations / 1e6:,.0f}",
+            "MB": f"{rates.bytes_of(cost) / 1e6:,.2f}",
+            "Floor here, ms": f"{1e3 * rates.floor(cost):,.2f}",
+            "Taken here, ms": f"{1e3 * cost.seconds:,.2f}",
+            "Taken / floor": f"{cost.seconds / rates.floor(cost):,.1f}",
+        }
+        for (kind, which), cost in costs.items()
+    ]
+
+
+def row_of_stage(stage: str, work: Work, costs: dict[Kind, ImageCost], rates: Rates) -> dict:
+    """What a stage takes."""
+    operations = sum(costs[kind].operations * n for kind, n in work.items())
+    taken = sum(costs[kind].seconds * n for kind, n in work.items())
+    floor_on_h100 = sum(H100.floor(costs[kind]) * n for kind, n in work.items())
+    floor = sum(rates.floor(costs[kind]) * n for kind, n in work.items())
+    return {
+        "Stage": stage,
+        "PFLOP": f"{operations / 1e15:,.0f}",
+        "Floor on an H100, min": f"{floor_on_h100 / 60:,.1f}",
+        "Floor here, h": f"{floor / 3600:,.0f}",
+        "At the speed taken here, h": f"{taken / 3600:,.0f}",
+    }
+
+
+def tables(device: torch.device) -> tuple[Rates, list[dict], list[dict]]:
+    """The measured rates, the rows of the units and those of the stages."""
+    rates, work_by_stage = measured_rates(device), stage_work()
+    work_of_all = sum((work for _, work in work_by_stage), Counter())
+    costs = costs_of(sorted(work_of_all, key=str), device)
+    rows = [
+        row_of_stage(stage, work, costs, rates)
+        for stage, work in [*work_by_stage, ("all", work_of_all)]
+    ]
+    return rates, rows_of_units(costs, rates), rows
