@@ -4,6 +4,6 @@ import os
 
 from ganmc_utils.core.paths import ROOT
 
-BESIDE = ROOT.parent / "shared" / "data"
-if BESIDE.is_dir():
-    os.environ.setdefault("GANMC_DATA", str(BESIDE))
+DATA_BESIDE_THE_PROJECT = ROOT.parent / "shared" / "data"
+if DATA_BESIDE_THE_PROJECT.is_dir():
+    os.environ.setdefault("GANMC_DATA", str(DATA_BESIDE_THE_PROJECT))

@@ -1,9 +1,11 @@
-"""Datasets: the real files, every mistake as one line, disjoint reproducible splits, HIGGS as a stream; no network."""
+"""Tables: real files, every mistake as one line, disjoint splits, HIGGS as a stream; no network."""
 
 import gzip
+import hashlib
 import io
 import os
 from email.message import Message
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 
@@ -14,7 +16,7 @@ import pytest
 from ganmc_utils.core import download, paths
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.forests import data as table_data
-from ganmc_utils.forests.data import Table, read_table, split_table
+from ganmc_utils.forests.data import Table, read_table, split_table, table_checksum
 
 DATA = Path(os.environ.get("GANMC_DATA") or paths.ROOT.parent / "shared" / "data")
 real = pytest.mark.skipif(
@@ -22,6 +24,24 @@ real = pytest.mark.skipif(
     reason="no real data: set GANMC_DATA to its folder",
 )
 GOOD = "a,b,label\n1,2,no\n3,5,yes\n4,1,no\n"
+KAGGLE_COLUMNS = [
+    "url",
+    "urlid",
+    "boilerplate",
+    "alchemy_category",
+    "alchemy_category_score",
+    "is_news",
+    "news_front_page",
+    "framebased",
+    "label",
+]
+KAGGLE = (
+    "\t".join(KAGGLE_COLUMNS)
+    + """
+"a"\t1\t"{""t"":""x\ty""}"\t"?"\t"?"\t"?"\t"?"\t0\t1
+"b"\t2\t"z"\t"sports"\t"0.5"\t"1"\t"0"\t0\t0
+"""
+)
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +61,10 @@ def fails(call, *words):
         assert str(word) in line, line
 
 
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def put(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -48,13 +72,21 @@ def put(path, text):
 
 
 def table(n=400):
-    """Row i holds i in column a, so that parts can be told apart after standardization is undone."""
+    """Row i holds i in column a: parts can be told apart once standardization is undone."""
     rng = np.random.default_rng(0)
     x = np.stack([np.arange(n), rng.normal(5, 3, n)], 1).astype(np.float32)
     return Table("toy", x, rng.permutation(np.arange(n) % 2), ["a", "b"], "auc", "c0ffee", "toy")
 
 
 # real files
+
+GOES_FIRST = {"higgs": ["HIGGS.csv.gz", "HIGGS.csv"], "evergreen": ["train.tsv"]}
+
+
+def small_file_is_read(name):
+    """Whether a dataset is there without a file of the user's own that goes first."""
+    goes_first = [DATA / name / file for file in GOES_FIRST.get(name, [])]
+    return (DATA / name).exists() and not any(path.exists() for path in goes_first)
 
 
 @real
@@ -67,53 +99,99 @@ def table(n=400):
     ],
 )
 def test_real_files(name, shape, ones, metric):
-    if not (DATA / name).exists() or any(
-        (DATA / name / own).exists() for own in ("HIGGS.csv.gz", "HIGGS.csv", "train.tsv")
-    ):
+    if not small_file_is_read(name):
         pytest.skip(f"{name}: the small file is not the one that is read here")
-    found = read_table(name, DATA)
-    assert found.x.shape == shape and found.x.dtype == np.float32 and len(found.columns) == shape[1]
-    assert found.y.dtype == np.int64 and found.y.sum() == ones and len(found.y) == shape[0]
-    assert found.metric == metric and len(found.checksum) == 64 and found.note
-    if name == "higgs":
-        saved = np.load(DATA / "higgs" / "higgs_46k.npz", allow_pickle=False)
-        assert found.columns == saved["columns"].tolist()
-        np.testing.assert_array_equal(found.x, read_table(name, DATA).x)
-        label = {row.tobytes(): y for row, y in zip(saved["X"], saved["y"])}
-        rows = [row.tobytes() for row in found.x]
-        assert len(set(rows)) == len(rows) and [label[row] for row in rows] == found.y.tolist()
-    if name == "evergreen":
-        assert (
-            "framebased" not in found.columns
-            and "framebased" in found.note
-            and "stand-in" in found.note
-        )
-        levels = [
-            j
-            for j, c in enumerate(found.columns)
-            if c.startswith("alchemy_category_") and c != "alchemy_category_score"
-        ]
-        assert len(levels) == 13 and (found.x[:, levels].sum(1) == 1).all()
-        assert found.x[:, found.columns.index("alchemy_category_?")].sum() == 448
+    whole = read_table(name, DATA)
+    assert whole.x.shape == shape and whole.x.dtype == np.float32
+    assert len(whole.columns) == shape[1]
+    assert whole.y.dtype == np.int64 and whole.y.sum() == ones and len(whole.y) == shape[0]
+    assert whole.metric == metric and whole.note
+    assert len(whole.checksum) == 64 and whole.checksum == table_checksum(name, DATA)
+
+
+@pytest.mark.skipif(
+    not small_file_is_read("higgs"),
+    reason="higgs_46k.npz is not the file that is read",
+)
+def test_every_row_of_higgs_keeps_its_label():
+    higgs_table = read_table("higgs", DATA)
+    saved = np.load(DATA / "higgs" / "higgs_46k.npz", allow_pickle=False)
+    assert higgs_table.columns == saved["columns"].tolist()
+    np.testing.assert_array_equal(higgs_table.x, read_table("higgs", DATA).x)
+    label_of_row = {row.tobytes(): y for row, y in zip(saved["X"], saved["y"])}
+    rows = [row.tobytes() for row in higgs_table.x]
+    assert len(set(rows)) == len(rows)
+    assert [label_of_row[row] for row in rows] == higgs_table.y.tolist()
+
+
+@pytest.mark.skipif(
+    not small_file_is_read("evergreen"),
+    reason="evergreen_1464.csv is not the file that is read",
+)
+def test_evergreen_is_a_stand_in_with_its_category_one_hot():
+    evergreen = read_table("evergreen", DATA)
+    assert "framebased" not in evergreen.columns and "framebased" in evergreen.note
+    assert "stand-in" in evergreen.note
+    levels = [
+        j
+        for j, column in enumerate(evergreen.columns)
+        if column.startswith("alchemy_category_") and column != "alchemy_category_score"
+    ]
+    assert len(levels) == 13 and (evergreen.x[:, levels].sum(1) == 1).all()
+    assert evergreen.x[:, evergreen.columns.index("alchemy_category_?")].sum() == 448
 
 
 def test_breast_cancer_needs_no_file(tmp_path):
-    found = read_table("breast_cancer", tmp_path)
-    assert found.x.shape == (569, 30) and found.y.sum() == 357 and found.metric == "auc"
+    cancer = read_table("breast_cancer", tmp_path)
+    assert cancer.x.shape == (569, 30) and cancer.y.sum() == 357 and cancer.metric == "auc"
+
+
+# checksums
+
+
+def test_known_checksums_need_no_file(tmp_path):
+    assert table_checksum("magic", tmp_path) == table_data.MAGIC_SHA256
+    assert table_checksum("higgs", tmp_path) == table_data.HIGGS_SMALL_SHA256
+    assert table_checksum("evergreen", tmp_path) == table_data.EVERGREEN_SHA256
+    cancer = read_table("breast_cancer", tmp_path)
+    assert table_checksum("breast_cancer", tmp_path) == cancer.checksum
+
+
+def test_the_checksum_is_that_of_the_file_that_is_read(tmp_path):
+    put(tmp_path / "higgs" / "higgs_46k.npz", "not opened")
+    assert table_checksum("higgs", tmp_path) == table_data.HIGGS_SMALL_SHA256
+    for name in ("HIGGS.csv", "HIGGS.csv.gz"):  # the second goes before the first
+        text = higgs(60).to_csv(header=False, index=False).encode()
+        put(tmp_path / "higgs" / name, gzip.compress(text) if name.endswith("gz") else text)
+        assert table_checksum("higgs", tmp_path) == read_table("higgs", tmp_path).checksum
+    assert table_checksum("higgs", tmp_path) == sha256(tmp_path / "higgs" / "HIGGS.csv.gz")
+
+    path = put(tmp_path / "evergreen" / "train.tsv", KAGGLE)
+    assert table_checksum("evergreen", tmp_path) == sha256(path)
+    assert table_checksum("evergreen", tmp_path) == read_table("evergreen", tmp_path).checksum
+
+    path = put(tmp_path / "mine.csv", GOOD)
+    assert table_checksum("csv", tmp_path, "mine.csv") == sha256(path)
+    assert sha256(path) == read_table("csv", tmp_path, "mine.csv", "label").checksum
+
+
+def test_a_checksum_that_cannot_be_had_is_one_line(tmp_path):
+    fails(lambda: table_checksum("cifar", tmp_path), "cifar: unknown dataset", "magic")
+    fails(lambda: table_checksum("csv", tmp_path), "no path", "set path")
+    fails(lambda: table_checksum("csv", tmp_path, "absent.csv"), "absent.csv", "correct the path")
+
+
+# altered files and other preparations
 
 
 @real
 def test_altered_files(tmp_path):
-    for name in ("magic/magic04.data", "higgs/higgs_46k.npz", "evergreen/evergreen_1464.csv"):
-        whole = (DATA / name).read_bytes()
+    for file in ("magic/magic04.data", "higgs/higgs_46k.npz", "evergreen/evergreen_1464.csv"):
+        whole = (DATA / file).read_bytes()
         for broken in (whole[:-100], b"0" + whole[1:-1] + b"0"):
-            path = put(tmp_path / name, broken)
-            fails(
-                lambda: read_table(path.parent.name, tmp_path),
-                path,
-                "truncated or altered",
-                "delete it",
-            )
+            path = put(tmp_path / file, broken)
+            read = partial(read_table, path.parent.name, tmp_path)
+            fails(read, path, "truncated or altered", "delete it")
 
 
 @real
@@ -163,21 +241,15 @@ def test_bad_csv(tmp_path, text, words):
 
 def test_csv(tmp_path):
     put(tmp_path / "mine.csv", GOOD)
-    found = read_table(
-        "csv", tmp_path, "mine.csv", "label"
-    )  # a relative path may start at the data directory
-    assert (
-        found.y.tolist() == [0, 1, 0]
-        and found.columns == ["a", "b"]
-        and found.metric == "auc"
-        and "yes = 1" in found.note
-    )
-    fails(
-        lambda: read_table("csv", tmp_path, tmp_path / "absent.csv", "label"),
-        tmp_path / "absent.csv",
-        "No such file",
-        "correct the path",
-    )
+    # a relative path may start at the data directory
+    own = read_table("csv", tmp_path, "mine.csv", "label")
+    assert own.y.tolist() == [0, 1, 0]
+    assert own.columns == ["a", "b"]
+    assert own.metric == "auc"
+    assert "yes = 1" in own.note
+    absent = tmp_path / "absent.csv"
+    read_absent = partial(read_table, "csv", tmp_path, absent, "label")
+    fails(read_absent, absent, "No such file", "correct the path")
     fails(lambda: read_table("csv", tmp_path, tmp_path, "label"), tmp_path, "cannot be read")
     fails(lambda: read_table("csv", tmp_path, "", "label"), "no path", "set path")
     fails(lambda: read_table("csv", tmp_path, "mine.csv"), "no target", "target")
@@ -198,13 +270,8 @@ def test_unknown_names(tmp_path):
 
 def test_missing_files(tmp_path):
     for name, path in {"magic": "magic/magic04.data", "higgs": "higgs/HIGGS.csv.gz"}.items():
-        fails(
-            lambda: read_table(name, tmp_path),
-            tmp_path / path,
-            "download",
-            "no network in tests",
-            "by hand",
-        )
+        read = partial(read_table, name, tmp_path)
+        fails(read, tmp_path / path, "download", "no network in tests", "by hand")
     fails(
         lambda: read_table("evergreen", tmp_path),
         "evergreen_1464.csv",
@@ -217,7 +284,9 @@ def test_missing_files(tmp_path):
     fails(lambda: read_table("magic", tmp_path / "flat"), "magic04.data", "failed")
 
 
-class Answer(io.BytesIO):
+class Response(io.BytesIO):
+    """What a server sends, and the length that it promised (0: none)."""
+
     def __init__(self, content, promised):
         super().__init__(content)
         self.headers = Message()
@@ -234,7 +303,7 @@ class Answer(io.BytesIO):
     ],
 )
 def test_a_bad_download_leaves_nothing(tmp_path, monkeypatch, content, promised, words):
-    monkeypatch.setattr(download, "urlopen", lambda url, timeout: Answer(content, promised))
+    monkeypatch.setattr(download, "urlopen", lambda url, timeout: Response(content, promised))
     fails(lambda: read_table("magic", tmp_path), "magic04.data", words, "try again")
     assert not list((tmp_path / "magic").iterdir())
 
@@ -242,31 +311,31 @@ def test_a_bad_download_leaves_nothing(tmp_path, monkeypatch, content, promised,
 @real
 def test_a_good_download_is_kept(tmp_path, monkeypatch):
     content = (DATA / "magic" / "magic04.data").read_bytes()
-    asked = []
-    monkeypatch.setattr(
-        download, "urlopen", lambda url, timeout: asked.append(url) or Answer(content, len(content))
-    )
-    assert len(read_table("magic", tmp_path).x) == len(read_table("magic", tmp_path).x) == 19020
-    assert asked == [table_data.MAGIC_URL] and [p.name for p in (tmp_path / "magic").iterdir()] == [
-        "magic04.data"
-    ]
+    urls = []
+
+    def respond(url, timeout):
+        urls.append(url)
+        return Response(content, len(content))
+
+    monkeypatch.setattr(download, "urlopen", respond)
+    for _ in range(2):
+        assert len(read_table("magic", tmp_path).x) == 19020
+    assert urls == [table_data.MAGIC_URL], "the second time it is there"
+    assert [path.name for path in (tmp_path / "magic").iterdir()] == ["magic04.data"]
 
 
 def test_kaggle_file(tmp_path):
-    path = put(
-        tmp_path / "evergreen" / "train.tsv",
-        "url\turlid\tboilerplate\talchemy_category\talchemy_category_score\tis_news\tnews_front_page\tframebased\tlabel\n"
-        '"a"\t1\t"{""t"":""x\ty""}"\t"?"\t"?"\t"?"\t"?"\t0\t1\n"b"\t2\t"z"\t"sports"\t"0.5"\t"1"\t"0"\t0\t0\n',
-    )
-    found = read_table("evergreen", tmp_path)
-    assert found.columns == [
+    path = put(tmp_path / "evergreen" / "train.tsv", KAGGLE)
+    evergreen = read_table("evergreen", tmp_path)
+    assert evergreen.columns == [
         "alchemy_category_score",
         "is_news",
         "news_front_page",
         "alchemy_category_?",
         "alchemy_category_sports",
     ]
-    assert found.x.tolist() == [[0, 0, -1, 1, 0], [0.5, 1, 0, 0, 1]] and found.y.tolist() == [1, 0]
+    assert evergreen.x.tolist() == [[0, 0, -1, 1, 0], [0.5, 1, 0, 0, 1]]
+    assert evergreen.y.tolist() == [1, 0]
     put(path, "url\turlid\n1\t2\n")
     fails(
         lambda: read_table("evergreen", tmp_path), path, "no column alchemy_category", "unchanged"
@@ -276,38 +345,38 @@ def test_kaggle_file(tmp_path):
 # splits
 
 
+PARTS = ("train", "validation", "test", "fresh")
+
+
+def rows_of_parts(d):
+    """{part: the numbers in table() of its rows}, of a split that uses up the table.
+
+    Every row is in some part, so its rank in column a over all parts is its number in the table.
+    """
+    column_a = {part: getattr(d, f"x_{part}")[:, 0] for part in PARTS}
+    in_order = np.sort(np.concatenate(list(column_a.values())))
+    return {part: np.searchsorted(in_order, values) for part, values in column_a.items()}
+
+
 def test_split_parts():
     t = table()
-    d, again = split_table(t, 200, 60, 80, 60, seed=3), split_table(t, 200, 60, 80, 60, seed=3)
+    d = split_table(t, 200, 60, 80, 60, seed=3)
+    again = split_table(t, 200, 60, 80, 60, seed=3)
     smaller = split_table(t, 90, 60, 80, 170, seed=3)
 
-    def rows(
-        d,
-    ):  # every row is in some part, so its rank in column a over all parts is its number in the table
-        a = {
-            part: getattr(d, f"x_{part}")[:, 0] for part in ("train", "validation", "test", "fresh")
-        }
-        return {
-            part: np.searchsorted(np.sort(np.concatenate(list(a.values()))), v)
-            for part, v in a.items()
-        }
-
-    parts = rows(d)
-    assert [len(parts[p]) for p in ("train", "validation", "test", "fresh")] == [200, 60, 80, 60]
+    parts = rows_of_parts(d)
+    assert [len(parts[part]) for part in PARTS] == [200, 60, 80, 60]
     assert len(np.unique(np.concatenate(list(parts.values())))) == 400
     for part in ("train", "validation", "test"):
         np.testing.assert_array_equal(getattr(d, f"y_{part}"), t.y[parts[part]])
         assert getattr(d, f"x_{part}").dtype == np.float32
     for field in ("x_train", "y_train", "x_validation", "x_test", "y_test", "x_fresh"):
         np.testing.assert_array_equal(getattr(d, field), getattr(again, field))
-    np.testing.assert_array_equal(parts["test"], rows(smaller)["test"])
-    np.testing.assert_array_equal(parts["validation"], rows(smaller)["validation"])
+    for part in ("test", "validation"):
+        np.testing.assert_array_equal(parts[part], rows_of_parts(smaller)[part])
     assert not np.array_equal(split_table(t, 200, 60, 80, 60, seed=4).y_test, d.y_test)
-    assert split_table(t, 200, 60, 80).x_fresh.shape == (0, 2) and (
-        d.checksum,
-        d.metric,
-        d.n_classes,
-    ) == ("c0ffee", "auc", 2)
+    assert split_table(t, 200, 60, 80).x_fresh.shape == (0, 2)
+    assert (d.checksum, d.metric, d.n_classes) == ("c0ffee", "auc", 2)
 
 
 def test_clean_standardizes_by_train_only():
@@ -353,23 +422,19 @@ def test_streamed_higgs(tmp_path, monkeypatch, name):
     frame.to_csv(tmp_path / "higgs" / name, header=False, index=False)
     monkeypatch.setattr(table_data, "HIGGS_ROWS", 200)
     monkeypatch.setattr(table_data, "CHUNK", 64)
-    found = read_table("higgs", tmp_path)
-    assert (
-        found.x.shape == (200, 28)
-        and found.y.sum() == 100
-        and "200 class-balanced rows at random of the 500" in found.note
-    )
-    where = [int(np.argmin(abs(frame[1] - row[0]))) for row in found.x]
+    subset = read_table("higgs", tmp_path)
+    assert subset.x.shape == (200, 28) and subset.y.sum() == 100
+    assert "200 class-balanced rows at random of the 500" in subset.note
+    where = [int(np.argmin(abs(frame[1] - row[0]))) for row in subset.x]
     assert len(set(where)) == 200 and min(where) < 50 and max(where) > 450
-    np.testing.assert_array_equal(frame[0].to_numpy()[where], found.y)
-    np.testing.assert_allclose(frame.to_numpy()[where, 1:], found.x, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(frame[0].to_numpy()[where], subset.y)
+    np.testing.assert_allclose(frame.to_numpy()[where, 1:], subset.x, rtol=1e-5, atol=1e-6)
     monkeypatch.setattr(table_data, "CHUNK", 1000)  # the same rows however the file is cut
-    np.testing.assert_array_equal(found.x, read_table("higgs", tmp_path).x)
+    np.testing.assert_array_equal(subset.x, read_table("higgs", tmp_path).x)
     monkeypatch.setattr(table_data, "HIGGS_SEED", 1)
-    assert not np.array_equal(found.x, read_table("higgs", tmp_path).x)
-    monkeypatch.setattr(
-        table_data, "HIGGS_ROWS", 10_000
-    )  # fewer rows than wanted: all of the smaller class
+    assert not np.array_equal(subset.x, read_table("higgs", tmp_path).x)
+    # fewer rows than wanted: all of the smaller class
+    monkeypatch.setattr(table_data, "HIGGS_ROWS", 10_000)
     assert len(read_table("higgs", tmp_path).x) == 2 * int((1 - frame[0]).sum())
 
 
@@ -380,17 +445,24 @@ def test_every_row_is_as_likely(monkeypatch):
     hits = np.zeros(100)
     for seed in range(1000):
         monkeypatch.setattr(table_data, "HIGGS_SEED", seed)
-        hits[
-            table_data.balanced_subset([(x[:30], y[:30]), (x[30:], y[30:])])[0][:, 0].astype(int)
-        ] += 1
+        rows, _, _ = table_data.balanced_subset([(x[:30], y[:30]), (x[30:], y[30:])])
+        hits[rows[:, 0].astype(int)] += 1
     assert abs(hits - 200).max() < 5 * np.sqrt(1000 * 0.2 * 0.8)
 
 
 def test_bad_higgs(tmp_path):
     path = tmp_path / "higgs" / "HIGGS.csv.gz"
-    text = lambda frame: frame.to_csv(header=False, index=False).encode()
-    good, nan, label, one = higgs(), higgs(), higgs(), higgs()
-    nan.iloc[7, 3], label.iloc[7, 0], one[0] = np.inf, 2, 1
+    good = higgs()
+    not_finite = higgs()
+    not_finite.iloc[7, 3] = np.inf
+    wrong_label = higgs()
+    wrong_label.iloc[7, 0] = 2
+    one_class = higgs()
+    one_class[0] = 1
+
+    def text(frame):
+        return frame.to_csv(header=False, index=False).encode()
+
     packed = gzip.compress(text(good))
     for content, words in [
         (b"", "empty"),
@@ -399,10 +471,10 @@ def test_bad_higgs(tmp_path):
         (packed[:5000] + b"?" * 50 + packed[5050:], "altered"),
         (gzip.compress(text(good)[:-40]), "NaN"),
         (gzip.compress(b"head,er\n" + text(good)), "altered"),
-        (gzip.compress(text(nan)), "lepton_phi (1)"),
+        (gzip.compress(text(not_finite)), "lepton_phi (1)"),
         (gzip.compress(text(good.iloc[:, :20])), "20 columns where 29"),
-        (gzip.compress(text(label)), "labels other than 0 and 1"),
-        (gzip.compress(text(one)), "one class only"),
+        (gzip.compress(text(wrong_label)), "labels other than 0 and 1"),
+        (gzip.compress(text(one_class)), "one class only"),
     ]:
         put(path, content)
-        fails(lambda: read_table("higgs", tmp_path), path, words)
+        fails(partial(read_table, "higgs", tmp_path), path, words)
