@@ -1,7 +1,12 @@
 """What several test files need."""
 
+import linecache
+import sys
+import types
+
 import nbformat
 import numpy as np
+import pytest
 import torch
 
 from ganmc_utils.core import parameters, records
@@ -78,20 +83,37 @@ def record(rows, **change):
     return records.Record(**fields | change)
 
 
-def run_chapter(notebook, out, **change):
-    """Execute a notebook's cells at toy size up to the one that saves its record; their names."""
+def run_notebook(notebook, **change):
+    """Run the cells of a notebook up to the one that saves its record, here and not in a kernel.
+
+    change: parameters that differ from the notebook's. Returns all names that the cells define.
+    """
+    module = types.ModuleType("__main__")  # where cells are run in a kernel too
     cells = nbformat.read(notebook_path(notebook), as_version=4).cells
-    sources = [cell.source for cell in cells if cell.cell_type == "code"]
-    last = next(i for i, source in enumerate(sources) if "run.save()" in source)
-    names = defaults(notebook) | TOY | {"out_dir": str(out)} | change
-    for source in sources[1 : last + 1]:  # the first holds the parameters
-        exec(source, names)
-    return names
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "__main__", module)
+        for cell in cells:
+            if cell.cell_type != "code":
+                continue
+            file = f"<{notebook}, cell {cell.id}>"
+            lines = cell.source.splitlines(keepends=True)
+            linecache.cache[file] = (len(cell.source), None, lines, file)
+            exec(compile(cell.source, file, "exec"), vars(module))
+            if "parameters" in cell.metadata.get("tags", []):
+                vars(module).update(change)
+            if "run.save()" in cell.source:
+                break
+    return vars(module)
+
+
+def run_toy_chapter(notebook, out, **change):
+    """A chapter of networks at toy size; the names of its cells."""
+    return run_notebook(notebook, **(TOY | {"out_dir": str(out)} | change))
 
 
 def rows_of_chapter(notebook, out, **change):
-    """The rows of a chapter at toy size."""
-    return run_chapter(notebook, out, **change)["run"].rows
+    """The rows of a chapter of networks at toy size."""
+    return run_toy_chapter(notebook, out, **change)["run"].rows
 
 
 SMALL_SCORES = {

@@ -1,14 +1,10 @@
 """Chapter 07: its rows come back from their files, its claims are what their words say."""
 
-import json
-import linecache
 import math
-import sys
-import types
 from functools import wraps
 
 import pytest
-from helpers import SMALL_SCORES, defaults, record, row
+from helpers import SMALL_SCORES, defaults, record, row, run_notebook
 
 from ganmc_utils.core import parameters, plan, records
 from ganmc_utils.core.store import Store
@@ -36,28 +32,6 @@ def settings(**change):
 
 def models(p, out):
     return trained.TrainedModels(p, Store(out))
-
-
-def run_notebook(notebook, **change):
-    """Run the cells of a notebook up to the one that saves its record, here and not in a kernel.
-
-    change: parameters that differ from the notebook's. Returns all names that the cells define.
-    """
-    module = types.ModuleType("__main__")  # where cells are run in a kernel too
-    cells = json.loads(plan.notebook_path(notebook).read_text())["cells"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "__main__", module)
-        for cell in cells:
-            if cell["cell_type"] != "code":
-                continue
-            source, file = "".join(cell["source"]), f"<{notebook}, cell {cell['id']}>"
-            linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-            exec(compile(source, file, "exec"), vars(module))
-            if "parameters" in cell["metadata"].get("tags", []):
-                vars(module).update(change)
-            if "run.save()" in source:
-                break
-    return vars(module)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from helpers import TOY, rows_of_chapter, run_chapter, toy_parameters
+from helpers import TOY, rows_of_chapter, run_toy_chapter, toy_parameters
 
 from ganmc_utils.core import parameters
 from ganmc_utils.core.errors import GanmcError
@@ -31,13 +31,13 @@ def no_work(monkeypatch):
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_second_run_loads_and_trains_nothing_and_gives_the_same_rows(tmp_path, chapter, request):
-    names = run_chapter(chapter, tmp_path)
+    names = run_toy_chapter(chapter, tmp_path)
     first = names["run"].rows
     assert {row.dataset for row in first} == {"digits"} and "test" in {row.split for row in first}
     if chapter in ("00_teachers_and_gan", "04_gan_quality"):
         names["trained"].pictures()
     request.getfixturevalue("no_work")
-    again = run_chapter(chapter, tmp_path)
+    again = run_toy_chapter(chapter, tmp_path)
     assert again["run"].rows == first
     if chapter in ("00_teachers_and_gan", "04_gan_quality"):
         pictures = again["trained"].pictures()
@@ -46,14 +46,14 @@ def test_a_second_run_loads_and_trains_nothing_and_gives_the_same_rows(tmp_path,
 
 
 def test_a_published_store_serves_another_folder(tmp_path, request, monkeypatch):
-    first = run_chapter("02_p_fake_sweep", tmp_path / "a")["run"]
+    first = run_toy_chapter("02_p_fake_sweep", tmp_path / "a")["run"]
     published = tmp_path / "published"
     published.mkdir()
     for name in first.store.seconds:
         (published / name).write_bytes((first.store.own / name).read_bytes())
     request.getfixturevalue("no_work")
     monkeypatch.setattr(Store.__init__, "__defaults__", (published,))
-    again = run_chapter("02_p_fake_sweep", tmp_path / "b")["run"]
+    again = run_toy_chapter("02_p_fake_sweep", tmp_path / "b")["run"]
     assert again.rows == first.rows and not list(again.store.own.glob("*"))
     of_training = {name for name in first.store.seconds if name.startswith("image-shape")}
     assert again.store.seconds.keys() == first.store.seconds.keys() - of_training
@@ -61,14 +61,19 @@ def test_a_published_store_serves_another_folder(tmp_path, request, monkeypatch)
 
 
 def test_a_record_says_what_its_results_took_and_where(tmp_path):
-    run_chapter("02_p_fake_sweep", tmp_path)
+    run_toy_chapter("02_p_fake_sweep", tmp_path)
     first = json.loads((tmp_path / "records/02_p_fake_sweep.json").read_text())
-    run_chapter("02_p_fake_sweep", tmp_path)
+    run_toy_chapter("02_p_fake_sweep", tmp_path)
     again = json.loads((tmp_path / "records/02_p_fake_sweep.json").read_text())
     assert again["seconds"] == first["seconds"] == pytest.approx(sum(first["results"].values()))
     assert 0 < again["seconds_of_this_run"] < first["seconds_of_this_run"]
     assert again["machines"] == first["machines"] and len(first["machines"]) == 1
-    assert {name.split("-")[0] for name in first["results"]} == {"teacher", "student", "image"}
+    assert {name.split("-")[0] for name in first["results"]} == {
+        "teacher",
+        "student",
+        "image",
+        "acgan",
+    }
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -89,7 +94,7 @@ def test_every_student_that_is_trained_stands_in_the_plan(chapter, tmp_path, mon
         "students",
         lambda self, wanted, *more: trained.extend(wanted) or students(self, wanted, *more),
     )
-    names = run_chapter(chapter, tmp_path)
+    names = run_toy_chapter(chapter, tmp_path)
     planned_units = {unit(s) for of in names["students"].values() for s in of}
     chosen = [s for s in trained if unit(s) not in planned_units]
     short = names["p"].gan.choice_epochs
@@ -130,14 +135,14 @@ def test_the_gan_epoch_is_chosen_on_validation(tmp_path):
     models = TrainedModels(toy_parameters("04_gan_quality"), Store(tmp_path))
     epoch, scores = models.gan_epoch()
     assert set(scores) == {1, 2} and scores[epoch] == max(scores.values())
-    assert models.data.x_fresh.shape[0] == 100 and 0 < models.spread(2) < 2
+    assert models.data.x_fresh.shape[0] == 100 and 0 < models.spread(2, models.generator(2)) < 2
     facts = models.gan_facts()
-    assert facts["spread"][2] == models.spread(2) and facts["seconds"] > 0
+    assert facts["spread"][2] == models.spread(2, models.generator(2)) and facts["seconds"] > 0
 
 
 def test_a_batch_larger_than_the_data_is_one_line(tmp_path):
     with pytest.raises(GanmcError, match="batch 200 is larger"):
-        run_chapter("04_gan_quality", tmp_path, teacher=TOY["teacher"] | {"batch": 200})
+        run_toy_chapter("04_gan_quality", tmp_path, teacher=TOY["teacher"] | {"batch": 200})
 
 
 def test_other_settings_are_other_files(tmp_path):

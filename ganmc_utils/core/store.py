@@ -31,15 +31,21 @@ class Store:
         self.folders = (self.own, published)
         self.seconds: dict[str, float] = {}  # of every result that this run has used
         self.machines: set[str] = set()
+        self.seconds_written = 0.0  # of all results that this run has computed
 
     # JSON: rows and histories
 
     def value(self, name: str, compute: Callable):
-        """The stored value of that name; where there is none, compute() is stored and returned."""
+        """The stored value of that name; where there is none, compute() is stored and returned.
+
+        Its seconds are those of compute() but for what other results took that it had to wait for.
+        """
         stored = self.read(name)
         if stored is None:
-            started = time.monotonic()
-            self.write(name, compute(), time.monotonic() - started)
+            started, written_before = time.monotonic(), self.seconds_written
+            value = compute()
+            of_others = self.seconds_written - written_before
+            self.write(name, value, max(0.0, time.monotonic() - started - of_others))
             stored = self.read(name)
         return stored
 
@@ -54,6 +60,7 @@ class Store:
 
     def write(self, name: str, value, seconds: float) -> None:
         """Keep a value that JSON can hold and the seconds that it took."""
+        self.seconds_written += seconds
         result = {"seconds": round(seconds, 3), "machine": machine(), "value": value}
         paths.write_atomically(self.own / f"{name}.json", json.dumps(result) + "\n")
 

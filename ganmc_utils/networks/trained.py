@@ -159,11 +159,14 @@ class TrainedModels:
 
     def gan(self) -> AcGan:
         """The AC-GAN, trained on the training images."""
-        return self.trained_gan
+        gan = self.trained_gan
+        if self.store.read(self.gan_name) is None:
+            self.write_gan_facts(gan)
+        return gan
 
     @cached_property
     def trained_gan(self) -> AcGan:
-        """What gan() returns, trained or read once."""
+        """The GAN, trained or read from its file."""
         p, d = self.p.gan, self.data
         settings = GanSettings(
             epochs=p.epochs,
@@ -179,25 +182,28 @@ class TrainedModels:
         """The GAN as it was after an epoch, as a source."""
         return GeneratedImages(self.gan(), epoch)
 
+    def write_gan_facts(self, gan: AcGan) -> None:
+        """Keep how long the GAN was trained and how far its images spread."""
+        generators = {str(e): GeneratedImages(gan, e) for e in self.p.gan.snapshots}
+        spread = {epoch: self.spread(epoch, of) for epoch, of in generators.items()}
+        self.store.write(self.gan_name, {"seconds": gan.seconds, "spread": spread}, gan.seconds)
+
     def gan_facts(self) -> dict:
         """{"seconds": of its training, "spread": {epoch: spread within a class}}."""
+        if self.store.read(self.gan_name) is None:
+            self.gan()
         facts = self.store.read(self.gan_name)
-        if facts is None:
-            seconds = self.gan().seconds
-            spread = {str(epoch): self.spread(epoch) for epoch in self.p.gan.snapshots}
-            self.store.write(self.gan_name, {"seconds": seconds, "spread": spread}, seconds)
-            facts = self.store.read(self.gan_name)
         by_epoch = {int(epoch): value for epoch, value in facts["spread"].items()}
         return facts | {"spread": by_epoch}
 
-    def spread(self, epoch: int) -> float:
+    def spread(self, epoch: int | str, generator: GeneratedImages) -> float:
         """Spread of the generated images over that of the training images.
 
         Spread: standard deviation of a pixel within a class, mean over pixels and classes. Far
         below 1 the generator has collapsed, and a line says so.
         """
         rng = torch.Generator(self.device).manual_seed(0)
-        generated = spread_within_classes(*self.generator(epoch).sample(IMAGES_OF_SPREAD, rng))
+        generated = spread_within_classes(*generator.sample(IMAGES_OF_SPREAD, rng))
         spread = generated / spread_within_classes(self.data.x_train, self.data.y_train)
         if spread < COLLAPSED:
             words = f"its images of a class spread {spread:.2f} of the real ones: collapse"
@@ -259,7 +265,16 @@ class TrainedModels:
         missing = [unit for unit, name in names.items() if self.store.read(name) is None]
         for group in self.groups(missing):
             self.train_students(group, names, f"{label} ({len(group)})")
+        self.note_use_of_models(decided)
         return {unit: self.store.read(name) for unit, name in names.items()}
+
+    def note_use_of_models(self, students: list[Student]) -> None:
+        """Count the teachers and the GAN behind some students among what a record shows."""
+        teachers = {student.teacher for student in students if student.asks_teacher}
+        for teacher in teachers:
+            self.store.read(self.classifier_name("teacher", teacher))
+        if any(student.sees_gan for student in students):
+            self.store.read(self.gan_name)
 
     def with_gan_epoch(self, student: Student) -> Student:
         """The student with the GAN's epoch that validation has chosen, if it leaves that open."""
@@ -328,7 +343,7 @@ class TrainedModels:
         return learners
 
     def teacher_logits(self, group: list) -> Callable | None:
-        """x -> logits of the group's teacher; None where nobody asks it."""
+        """The function from images to the logits of the group's teacher; None: nobody asks it."""
         if not any(student.asks_teacher for student, _ in group):
             return None
         teacher = self.teacher(group[0][0].teacher)
