@@ -12,24 +12,22 @@ P = forest_models.probability_of_class_1(TEACHER, X[:300])
 
 
 def test_prefixes_are_the_smaller_forests():
-    curve = forest_models.predictions_by_size(
-        forest_models.fit_student(X[:300], P, n_trees=6, seed=3), X[300:]
-    )
+    student = forest_models.fit_student(X[:300], P, n_trees=6, seed=3)
+    curve = forest_models.predictions_by_size(student, X[300:])
     for k in range(1, 7):
-        apart = forest_models.fit_student(X[:300], P, n_trees=k, seed=3).predict(X[300:])
-        np.testing.assert_allclose(curve[k - 1], apart, atol=1e-12)
+        smaller = forest_models.fit_student(X[:300], P, n_trees=k, seed=3)
+        np.testing.assert_allclose(curve[k - 1], smaller.predict(X[300:]), atol=1e-12)
 
 
 def test_the_student_changes_when_the_teacher_does():
-    one = forest_models.fit_student(X[:300], P).predict(X[300:])
-    other = forest_models.fit_student(
-        X[:300],
-        forest_models.probability_of_class_1(
-            forest_models.fit_teacher(X[:300], 1 - Y[:300], 20), X[:300]
-        ),
-    ).predict(X[300:])
-    np.testing.assert_allclose(one + other, 1, atol=0.5)
-    assert np.corrcoef(one, other)[0, 1] < -0.5
+    student = forest_models.fit_student(X[:300], P)
+    opposite_teacher = forest_models.fit_teacher(X[:300], 1 - Y[:300], 20)
+    opposite_p = forest_models.probability_of_class_1(opposite_teacher, X[:300])
+    opposite_student = forest_models.fit_student(X[:300], opposite_p)
+    predictions = student.predict(X[300:])
+    opposite_predictions = opposite_student.predict(X[300:])
+    np.testing.assert_allclose(predictions + opposite_predictions, 1, atol=0.5)
+    assert np.corrcoef(predictions, opposite_predictions)[0, 1] < -0.5
 
 
 def test_label_is_the_probability_of_class_one():
@@ -38,13 +36,11 @@ def test_label_is_the_probability_of_class_one():
 
 def test_costs():
     capped = forest_models.fit_student(X[:300], P, n_trees=3, max_leaf_nodes=4)
-    found = forest_models.cost(capped, X, batch=1000)
-    assert (
-        found["nodes"] <= 3 * 7
-        and found["bytes"] < forest_models.bytes_on_disk(TEACHER)
-        and capped.n_estimators == 3
-    )
-    assert found["rows_per_second"] > found["rows_per_second_batch_1"] > 0
+    assert capped.n_estimators == 3
+    cost = forest_models.cost(capped, X, batch=1000)
+    assert cost["nodes"] <= 3 * 7
+    assert cost["bytes"] < forest_models.bytes_on_disk(TEACHER)
+    assert cost["rows_per_second"] > cost["rows_per_second_batch_1"] > 0
 
 
 def test_first_trees():
@@ -54,16 +50,14 @@ def test_first_trees():
     np.testing.assert_array_equal(one.predict(X), forest_models.predictions_by_size(three, X)[0])
 
 
-def test_what_is_timed_is_what_the_forest_answers():
+def test_what_is_timed_is_what_the_forest_predicts():
     student = forest_models.fit_student(X[:300], P, 3)
-    assert np.allclose(
-        forest_models.mean_of_trees(TEACHER, X)[:, 1],
-        forest_models.probability_of_class_1(TEACHER, X),
-    )
+    p_timed = forest_models.mean_of_trees(TEACHER, X)[:, 1]
+    assert np.allclose(p_timed, forest_models.probability_of_class_1(TEACHER, X))
     assert np.allclose(forest_models.mean_of_trees(student, X)[:, 0], student.predict(X))
-    small, large = forest_models.cost(student, X, 500), forest_models.cost(TEACHER, X, 500)
-    assert (
-        small["rows_per_second"] > 2 * large["rows_per_second"]
-        and small["rows_per_second_batch_1"] > 2 * large["rows_per_second_batch_1"]
-    )
+
+    small = forest_models.cost(student, X, 500)
+    large = forest_models.cost(TEACHER, X, 500)
+    for speed in ("rows_per_second", "rows_per_second_batch_1"):
+        assert small[speed] > 2 * large[speed]
     assert small["nodes"] == forest_models.count_nodes(student) and small["bytes"] > 0

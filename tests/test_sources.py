@@ -4,28 +4,40 @@ import numpy as np
 import pytest
 
 from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.source import Source
 from ganmc_utils.forests import sources as table_sources
 
-rng0 = np.random.default_rng(0)
-X = rng0.normal(size=(120, 4)).astype(np.float32)
-Y = (rng0.random(120) < 0.3).astype(int)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 4)).astype(np.float32)
+Y = (RNG.random(120) < 0.3).astype(int)
 
 
 @pytest.mark.parametrize(
-    "make",
-    [table_sources.RowJitter, table_sources.Smote, table_sources.Munge, table_sources.MungeAuthors],
+    "source_class", [table_sources.RowJitter, *table_sources.TABLE_SOURCES.values()]
 )
-def test_shape_type_and_seed(make):
-    source = make(X, Y)
-    a, b, c = (source.sample(301, np.random.default_rng(s)) for s in (1, 1, 2))
-    assert a[0].shape == (301, 4) and a[0].dtype == np.float32 and np.isfinite(a[0]).all()
-    np.testing.assert_array_equal(a[0], b[0])
-    assert not np.array_equal(a[0], c[0])
+def test_shape_type_and_seed(source_class):
+    source = source_class(X, Y)
+    assert isinstance(source, Source)
+    x, _ = source.sample(301, np.random.default_rng(1))
+    again, _ = source.sample(301, np.random.default_rng(1))
+    of_another_seed, _ = source.sample(301, np.random.default_rng(2))
+    assert x.shape == (301, 4) and x.dtype == np.float32 and np.isfinite(x).all()
+    np.testing.assert_array_equal(x, again)
+    assert not np.array_equal(x, of_another_seed)
 
 
-@pytest.mark.parametrize("make", [table_sources.RowJitter, table_sources.Smote])
-def test_class_shares(make):
-    _, intended = make(X, Y).sample(4000, np.random.default_rng(0))
+def test_a_class_of_your_own_is_a_source_without_inheriting():
+    class Zeros:
+        def sample(self, n, rng):
+            return np.zeros((n, 4), np.float32), None
+
+    assert isinstance(Zeros(), Source)
+    assert not isinstance(X, Source)
+
+
+@pytest.mark.parametrize("source_class", [table_sources.RowJitter, table_sources.Smote])
+def test_class_shares(source_class):
+    _, intended = source_class(X, Y).sample(4000, np.random.default_rng(0))
     assert abs(intended.mean() - Y.mean()) < 4 * np.sqrt(0.25 / 4000)
 
 
@@ -64,24 +76,25 @@ def test_munge_limits():
 
 
 def test_jitter_variance():
-    made, _ = table_sources.RowJitter(np.zeros((50, 4), np.float32), Y[:50], scale=0.5).sample(
-        20000, np.random.default_rng(0)
-    )
-    np.testing.assert_allclose(made.std(0), 0.5, rtol=0.03)
+    jitter = table_sources.RowJitter(np.zeros((50, 4), np.float32), Y[:50], scale=0.5)
+    x, _ = jitter.sample(20000, np.random.default_rng(0))
+    np.testing.assert_allclose(x.std(0), 0.5, rtol=0.03)
 
 
 def test_smote_stays_between_rows_of_a_class():
-    made, intended = table_sources.Smote(X, Y).sample(500, np.random.default_rng(0))
+    x, intended = table_sources.Smote(X, Y).sample(500, np.random.default_rng(0))
     for c in (0, 1):
-        assert (made[intended == c] >= X[Y == c].min(0) - 1e-6).all() and (
-            made[intended == c] <= X[Y == c].max(0) + 1e-6
-        ).all()
+        real_rows = X[c == Y]
+        rows = x[intended == c]
+        assert (rows >= real_rows.min(0) - 1e-6).all()
+        assert (rows <= real_rows.max(0) + 1e-6).all()
 
 
 def test_one_line_errors():
     with pytest.raises(GanmcError, match="200 asked for but only 120"):
         table_sources.RealRows(X).sample(200, np.random.default_rng(0))
+    smote = table_sources.Smote(X[:20], np.r_[np.ones(3, int), np.zeros(17, int)])
     with pytest.raises(GanmcError, match="smaller class has 3 rows"):
-        table_sources.Smote(X[:20], np.r_[np.ones(3, int), np.zeros(17, int)]).sample(
-            10, np.random.default_rng(0)
-        )
+        smote.sample(10, np.random.default_rng(0))
+    with pytest.raises(GanmcError, match="adasyn: unknown source; choose one of smote, munge"):
+        table_sources.TABLE_SOURCES.entry("adasyn", "source")
