@@ -6,7 +6,13 @@ import torch
 
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.networks import models as network_models
-from ganmc_utils.networks.objectives import Batch, Distillation, logit_matching, supervised
+from ganmc_utils.networks.objectives import (
+    OBJECTIVES,
+    Batch,
+    Distillation,
+    logit_matching,
+    supervised,
+)
 
 PUBLISHED = {  # parameters at the paper's size, 32 x 32 in colour, 10 classes
     "nin": 966_986,  # Lin et al.'s CIFAR-10 model
@@ -34,15 +40,26 @@ def test_the_authors_lenet_has_the_layers_they_list():
 @pytest.mark.parametrize("name", network_models.NETWORKS)
 @pytest.mark.parametrize("channels, size", [(1, 8), (3, 16), (3, 32)])
 def test_every_network_takes_small_images(name, channels, size):
-    net = network_models.make_network(name, 0, 2 if name != "lenet" else 6, channels, size, 7)
+    width = 6 if name == "lenet" else 2
+    net = network_models.make_network(name, 0, width, channels, size, 7)
     assert net(torch.zeros(3, channels, size, size)).shape == (3, 7)
 
 
 def test_a_seed_is_its_weights():
-    a, b, c = (
-        next(network_models.make_network("cnn6", seed, 4).parameters()) for seed in (0, 0, 1)
-    )
-    assert torch.equal(a, b) and not torch.equal(a, c)
+    def first_weights(seed):
+        return next(network_models.make_network("cnn6", seed, 4).parameters())
+
+    assert torch.equal(first_weights(0), first_weights(0))
+    assert not torch.equal(first_weights(0), first_weights(1))
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    for registry in (network_models.NETWORKS, OBJECTIVES):
+        with pytest.raises(GanmcError) as failed:
+            registry.entry("vgg", "entry")
+        line = str(failed.value)
+        assert line == f"vgg: unknown entry; choose one of {', '.join(registry)}"
+    assert OBJECTIVES.entry("l2") is logit_matching
 
 
 @pytest.mark.parametrize("change, words", [({"name": "vgg"}, "vgg"), ({"image_size": 12}, "12")])
@@ -64,9 +81,8 @@ def softmax(a):
 
 def test_logit_matching_by_hand():
     # (0.5^2 + 1 + 1.5^2 + 1 + 2^2 + 3^2) / 2: summed over classes, mean over the batch
-    assert logit_matching(G, Batch(None, Y, Z)).item() == pytest.approx(
-        (0.25 + 1 + 2.25 + 1 + 4 + 9) / 2
-    )
+    by_hand = (0.25 + 1 + 2.25 + 1 + 4 + 9) / 2
+    assert logit_matching(G, Batch(None, Y, Z)).item() == pytest.approx(by_hand)
 
 
 @pytest.mark.parametrize(
@@ -76,16 +92,18 @@ def test_distillation_by_numpy(T, alpha, scaled):
     g, z = G.double().numpy(), Z.double().numpy()
     annealed = -(softmax(z / T) * np.log(softmax(g / T))).sum(1).mean()
     labels = -np.log(softmax(g)[[0, 1], Y.numpy()]).mean()
-    expected = alpha * annealed * (T**2 if scaled else 1) + (1 - alpha) * labels
-    assert Distillation(T, alpha, scaled)(G, Batch(None, Y, Z)).item() == pytest.approx(
-        expected, rel=1e-6
-    )
+    scale = T**2 if scaled else 1
+    expected = alpha * annealed * scale + (1 - alpha) * labels
+    value = Distillation(T, alpha, scaled)(G, Batch(None, Y, Z)).item()
+    assert value == pytest.approx(expected, rel=1e-6)
     assert supervised(G, Batch(None, Y)).item() == pytest.approx(labels, rel=1e-6)
 
 
 def test_at_high_temperature_distillation_is_logit_matching():
-    # Hinton et al. (2015): for zero-mean logits, d L_T / d g -> (g - z) / (K T^2), that of L2 over 2 K T^2
-    g, z = (a - a.mean(1, keepdim=True) for a in (G.double(), Z.double()))
+    # Hinton et al. (2015): for zero-mean logits d L_T / d g -> (g - z) / (K T^2),
+    # which is the gradient of L2 over 2 K T^2
+    g = G.double() - G.double().mean(1, keepdim=True)
+    z = Z.double() - Z.double().mean(1, keepdim=True)
     g.requires_grad_()
     T, K = 1e4, 3
     (l2,) = torch.autograd.grad(logit_matching(g, Batch(None, Y, z)), g)
@@ -95,11 +113,10 @@ def test_at_high_temperature_distillation_is_logit_matching():
 
 @pytest.mark.parametrize("objective", [logit_matching, Distillation(5.0, 0.9)])
 def test_the_loss_moves_with_the_teacher_and_with_the_student(objective):
-    base = objective(G, Batch(None, Y, Z))
-    assert (
-        objective(G, Batch(None, Y, Z + torch.eye(3)[:2])) != base
-        and objective(G + torch.eye(3)[:2], Batch(None, Y, Z)) != base
-    )
+    change = torch.eye(3)[:2]
+    value = objective(G, Batch(None, Y, Z))
+    assert objective(G, Batch(None, Y, Z + change)) != value
+    assert objective(G + change, Batch(None, Y, Z)) != value
 
 
 @pytest.mark.parametrize("T, alpha", [(0, 0.9), (-1, 0.9), (5, 0), (5, 1.1), (float("nan"), 0.5)])
@@ -111,14 +128,15 @@ def test_bad_temperatures_and_weights_are_one_line(T, alpha):
 
 @pytest.mark.parametrize("name", ["resnet18", "wrn28"])
 def test_a_strided_projection_is_a_slice_and_a_projection(name):
-    blocks = [
-        m
-        for m in network_models.make_network(name, 0, 2 if name == "resnet18" else 1).modules()
-        if isinstance(m, network_models.Stride) and m.step == 2
+    width, n_strided = {"resnet18": (2, 3), "wrn28": (1, 2)}[name]
+    slices = [
+        module
+        for module in network_models.make_network(name, 0, width).modules()
+        if isinstance(module, network_models.Stride) and module.step == 2
     ]
+    assert len(slices) == n_strided
+
     x = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    one = torch.nn.Conv2d(4, 6, 1, bias=False)
-    strided = torch.nn.functional.conv2d(x, one.weight, stride=2)
-    assert len(blocks) == (3 if name == "resnet18" else 2) and torch.allclose(
-        one(blocks[0](x)), strided, atol=1e-6
-    )
+    projection = torch.nn.Conv2d(4, 6, 1, bias=False)
+    strided = torch.nn.functional.conv2d(x, projection.weight, stride=2)
+    assert torch.allclose(projection(slices[0](x)), strided, atol=1e-6)
