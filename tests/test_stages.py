@@ -192,7 +192,7 @@ def test_a_finished_gan_is_small_and_generates_the_same_images(tmp_path):
     again = untrained()
     again.load(tmp_path / "gan")
     w, c = torch.randn(1, 5, 100), torch.zeros(1, 5, dtype=torch.long)
-    assert torch.equal(gan.maker(0, 1, 0)(w, c), again.maker(0, 1, 0)(w, c))
+    assert torch.equal(gan.generator(0, 1, 0)(w, c), again.generator(0, 1, 0)(w, c))
     tree, _ = checkpoints.load(tmp_path / "gan", gan.fingerprint)
     assert set(tree) == {"G", "D", "pool", "streams"}, "without Adam's state"
 
