@@ -28,7 +28,7 @@ OF_CHAPTER = {
         "pairs": [
             {
                 "teacher": TOY["teacher"] | {"width": 3},
-                "student": STUDENT | {"network": "cnn5"},
+                "student": STUDENT,  # of labels alone it is the same whoever else teaches
                 "T": 5.0,
                 "alpha": 0.9,
                 "p_fakes": [0.2, 0.8],
