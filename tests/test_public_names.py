@@ -2,10 +2,13 @@
 
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 
 import ganmc_utils
 from ganmc_utils.core import paths
@@ -55,3 +58,39 @@ def test_modules_of_the_package_import_each_other_directly():
         for name in ganmc_utils.__all__:
             assert f"from ganmc_utils import {name}\n" not in module.read_text(), module
             assert f"ganmc_utils.{name}(" not in module.read_text(), module
+
+
+# The code of the page on using it.
+
+SNIPPETS = re.findall(
+    r"^```python\n(.*?)^```", (paths.ROOT / "book/how_to.md").read_text(), re.MULTILINE | re.DOTALL
+)
+
+
+def test_a_student_of_ones_own_as_the_page_says():
+    names = {}
+    exec(SNIPPETS[0], names)
+    data, student = names["data"], names["student"]
+    assert len(student.estimators_) == 1
+    right = (student.predict(data.x_test) > 0.5) == data.y_test
+    assert right.mean() > 0.85
+
+
+def score_as_the_page_says(samples, teacher):
+    names = {"samples": samples, "my_teacher": teacher}
+    exec(SNIPPETS[1], names)
+    return names["score"]
+
+
+def test_a_generator_is_rated_as_the_page_says():
+    images = ganmc_utils.load_images("digits", 800, 300, 400, 200, image_size=8, seed=0)
+    classes = range(images.n_classes)
+    centres = torch.stack([images.x_train[images.y_train == c].mean(0) for c in classes])
+
+    def nearest_centre(x):
+        return -(x[:, None] - centres).square().flatten(2).mean(2) * 10
+
+    real = score_as_the_page_says(images.x_fresh, nearest_centre)
+    noise = np.random.default_rng(0).uniform(-1, 1, (200, 1, 8, 8))
+    assert 0.8 < real.value < 1.2
+    assert score_as_the_page_says(noise, nearest_centre).value < 0.5
