@@ -1,4 +1,4 @@
-"""The published book builds without a warning, and every page opens in a browser, offline, on a phone."""
+"""The published book builds without a warning; every page opens in a browser, also on a phone."""
 
 import functools
 import http.server

@@ -1,4 +1,4 @@
-"""The workflow runs what changed and nothing else, goes on after a kill, and ends a bad run with one line."""
+"""The workflow runs what changed and nothing else, resumes, and ends a bad run with one line."""
 
 import os
 import shutil
@@ -57,17 +57,8 @@ def project(tmp_path):
 
 
 def command():
-    return [
-        str(BIN / "snakemake"),
-        "--cores",
-        "2",
-        "--nolock",
-        "--rerun-incomplete",
-        "--rerun-triggers",
-        "mtime",
-        "--quiet",
-        "rules",
-    ]
+    options = "--cores 2 --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules"
+    return [str(BIN / "snakemake"), *options.split()]
 
 
 def environment():
@@ -78,7 +69,7 @@ def runs(project):
     return {p.stem: len(p.read_text().split()) for p in (project / "results/quick").glob("*.runs")}
 
 
-def test_a_killed_workflow_goes_on_and_a_second_run_does_nothing(project):
+def test_a_killed_workflow_resumes_and_a_second_run_does_nothing(project):
     first = subprocess.Popen(
         command(),
         cwd=project,
@@ -114,19 +105,15 @@ def test_a_killed_workflow_goes_on_and_a_second_run_does_nothing(project):
     assert runs(project) == before | {"08_scoreboard": 2}, "only the changed notebook runs again"
 
 
-@pytest.mark.parametrize(
-    "name", [p.stem for p in sorted((paths.ROOT / "notebooks").glob("*.ipynb"))]
-)
+NAMES = [path.stem for path in sorted((paths.ROOT / "notebooks").glob("*.ipynb"))]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_parameter_ends_the_run_with_one_line(tmp_path, name):
+    source = paths.ROOT / "notebooks" / f"{name}.ipynb"
+    words = [BIN / "papermill", source, tmp_path / "out.ipynb", "-p", "n_tres", "3"]
     done = subprocess.run(
-        [
-            str(BIN / "papermill"),
-            str(paths.ROOT / "notebooks" / f"{name}.ipynb"),
-            str(tmp_path / "out.ipynb"),
-            "-p",
-            "n_tres",
-            "3",
-        ],
+        [str(word) for word in words],
         env=os.environ | {"GANMC_OUT": str(tmp_path)},
         capture_output=True,
         text=True,

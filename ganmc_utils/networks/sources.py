@@ -88,7 +88,7 @@ def flip_crop(x: Tensor, rng: torch.Generator) -> Tensor:
     The shift is uniform over -pad, ..., pad pixels in each direction, pad = max(1, H / 8); what
     comes in at the border is the image's reflection.
     """
-    n, _, size, _ = x.shape
+    n, size = len(x), x.shape[-1]
     pad = max(1, size // 8)
     x = flip(x, rng)
     padded = F.pad(x, (pad, pad, pad, pad), mode="reflect")

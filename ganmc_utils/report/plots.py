@@ -183,8 +183,8 @@ def headline(ax: Axes, dataset: str, scores: Mapping[str, pd.Series]) -> None:
 
 def montage(images: np.ndarray, columns: int) -> np.ndarray:
     """Images (n, H, W, C) in [0, 1] row by row in one array, one white pixel between them."""
-    n, height, width, channels = images.shape
-    lines = -(-n // columns)
+    height, width, channels = images.shape[1:]
+    lines = -(-len(images) // columns)
     whole = np.ones((lines * (height + 1) - 1, columns * (width + 1) - 1, channels))
     for i, image in enumerate(images):
         top = i // columns * (height + 1)
