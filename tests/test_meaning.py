@@ -152,6 +152,26 @@ def test_a_moved_file_leaves_the_key(toy):
     assert toy(direct, "deep.training") == toy(FILES), "and so does another way to import it"
 
 
+def test_names_of_a_package_that_imports_lazily_are_followed(toy):
+    lazy = """
+import {package}
+
+
+def fit(steps):
+    return {package}.decay(0.5, steps)
+"""
+    face = """
+from importlib import import_module
+
+
+def __getattr__(name):
+    return getattr(import_module("{package}.rates"), name)
+"""
+    files = {"rates.py": FILES["rates.py"], "lazy.py": lazy, "__init__.py": face}
+    changed = files | {"rates.py": FILES["rates.py"].replace("1 + step", "2 + step")}
+    assert toy(files, "lazy") == toy(files, "lazy") != toy(changed, "lazy")
+
+
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

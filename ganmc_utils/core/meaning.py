@@ -190,10 +190,8 @@ class _Normalizer(ast.NodeTransformer):
 
     def refer(self, module: ModuleType, name: str) -> str | None:
         """The name of a definition of ours, noted as used; None for anything else."""
-        if name not in vars(module):
-            return None
-        value = vars(module)[name]
-        if isinstance(value, ModuleType):
+        value = getattr(module, name, None)  # also what a package imports when it is asked for
+        if value is None or isinstance(value, ModuleType):
             return None
         if inspect.isfunction(value) or inspect.isclass(value):
             home, name = value.__module__, value.__qualname__.split(".")[0]
