@@ -27,6 +27,10 @@ SourceId = Literal[
     "mixup",
     "flips",
     "fresh",
+    "train_oob",
+    "noise",
+    "shuffled",
+    "independent",
 ]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 VERSIONS_OF = ("numpy", "scikit-learn", "torch", "imbalanced-learn", "ganmc-utils")

@@ -35,6 +35,10 @@ STYLE = {
     "mixup": ("Mixup", "#B8A600"),
     "flips": ("Flips + crops", "#6A51A3"),
     "fresh": ("Fresh real data", "#4D4D4D"),
+    "train_oob": ("Out-of-bag labels", "#A65628"),
+    "noise": ("Noise", "#F781BF"),
+    "shuffled": ("Shuffled pixels", "#66C2A5"),
+    "independent": ("Independent columns", "#BDB76B"),
 }
 SCORE = {"auc": "Test AUC", "accuracy": "Test accuracy"}
 
