@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from urllib.error import URLError
 
 import torch
@@ -59,6 +60,14 @@ def classifier_of_network(name: str, net: nn.Sequential) -> FeatureClassifier:
         return features, head(features)
 
     return FeatureClassifier(name, classify)
+
+
+def has_inception_v3_weights() -> bool:
+    """Whether the file of Inception-v3's weights is where torch keeps downloads."""
+    from torch_fidelity import feature_extractor_inceptionv3 as fidelity
+
+    file_name = PurePosixPath(fidelity.URL_INCEPTION_V3).name
+    return (Path(torch.hub.get_dir()) / "checkpoints" / file_name).exists()
 
 
 def inception_v3_classifier(device: str | torch.device = "cpu") -> FeatureClassifier:
