@@ -14,8 +14,29 @@ from ganmc_utils.core import paths
 from ganmc_utils.core.errors import GanmcError
 
 TableSourceId = Literal[
-    "train", "gan", "train+gan", "jitter", "smote", "munge", "munge_authors", "fresh"
+    "train",
+    "train_oob",
+    "gan",
+    "train+gan",
+    "jitter",
+    "smote",
+    "munge",
+    "munge_authors",
+    "independent",
+    "fresh",
 ]
+
+# What the AC-GAN script of Keras, which the authors built on, does otherwise than Sec. 2.3 says.
+KerasDetail = Literal[
+    "glorot",  # initial weights by Glorot and Bengio (2010), biases 0; else those of torch
+    "even_classes",  # classes to generate are drawn evenly; else as the data's are distributed
+    "real_class_loss",  # D's class loss on real rows only, at twice the weight; else on all
+    "separate_steps",  # D takes a step on real and one on generated rows; else one on both
+    "leaky_relu",  # D's hidden layer leaks; else ReLU
+    "smoothing",  # D's target for real rows is 0.95; else 1
+    "dropout",  # of D's hidden units; else none
+]
+
 Series = Literal["real_share", "distinct", "within_class", "blur", "label_noise"]
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -50,6 +71,14 @@ class TableGan(ParameterGroup):
     )
     members: Count = Field(
         description="GANs trained for each seed, whose samples are pooled. The paper trains one."
+    )
+    keras: list[KerasDetail] = Field(
+        default=[],
+        description="What is done as in the AC-GAN script of Keras, which the authors built on: "
+        "`glorot` (initial weights), `even_classes` (generated rows have all classes equally "
+        "often), `real_class_loss` (D learns classes from real rows only), `separate_steps` (D "
+        "takes one step on real and one on generated rows), `leaky_relu`, `smoothing` (D's target "
+        "for real rows is 0.95) and `dropout` (of D's hidden units). Empty: as the paper says.",
     )
 
 
@@ -98,7 +127,9 @@ class ForestTask(ParameterGroup):
     )
     sources: list[TableSourceId] = Field(
         min_length=1,
-        description="Where the rows of the compression set come from. `train+gan` needs `gan`.",
+        description="Where the rows of the compression set come from. `train+gan` needs `gan`; "
+        "`train_oob` means the training rows with the teacher's out-of-bag predictions, and "
+        "`independent` draws each column by itself.",
     )
     gan_epochs: Count = Field(
         default=1, description="Epochs of AC-GAN training. It matters only with the source `gan`."
@@ -220,8 +251,8 @@ class Network(ParameterGroup):
     weight_decay: float = Field(default=0.0, ge=0, description="Weight decay of the optimizer.")
     augment: Literal["none", "flips", "flips+crops"] = Field(
         default="none",
-        description="Augmentation of the training images. Only networks that learn from labels "
-        "can take `flips+crops`.",
+        description="Augmentation of the training images; a teacher labels the turned image. With "
+        "`flips` a student's generated images are flipped, too.",
     )
 
 
@@ -244,7 +275,7 @@ class ImageGan(ParameterGroup):
     )
 
 
-class NetworkChapter(Parameters):
+class NetworkModels(Parameters):
     """What the chapters on networks share (00 to 05 and 07)."""
 
     data_dir: str = Field(
@@ -257,15 +288,33 @@ class NetworkChapter(Parameters):
         description="Whether training steps go through `torch.compile`: faster on a GPU after a "
         "slow start, and equal within rounding."
     )
-    seeds: list[int] = Field(
-        min_length=1, description="Each student is trained once with each seed."
-    )
     data: ImageData = Field(description="The images and how they are split.")
     teacher: Network = Field(
         description="The teacher, trained on the labels. The paper uses a pre-trained `nin`."
     )
     student: Network = Field(description="The student. The paper's is `lenet_authors`.")
     gan: ImageGan = Field(description="The AC-GAN, trained on the training images.")
+
+
+class NetworkChapter(NetworkModels):
+    """A chapter with one trained set: one split, one teacher, one GAN, several students of each."""
+
+    seeds: list[int] = Field(
+        min_length=1, description="Each student is trained once with each seed."
+    )
+
+
+class SetChapter(NetworkModels):
+    """A chapter with several trained sets (00 to 02).
+
+    Each set has training images, a teacher and a GAN of its own, and one student of each kind.
+    """
+
+    sets: list[int] = Field(
+        min_length=1,
+        description="The trained sets, by their seeds: of the split (added to the seed of `data`), "
+        "the teacher, the GAN and the students. The other chapters have set 0.",
+    )
 
 
 class Pair(ParameterGroup):
@@ -287,9 +336,17 @@ class Pair(ParameterGroup):
         min_length=1,
         description="Candidate shares of GAN images in the mixture; validation chooses.",
     )
+    variants: list[Literal["text", "hinton", "li"]] = Field(
+        min_length=1,
+        description="Forms of the objective (see `Distillation`). Table 1 shows the first; the "
+        "paper's numbers come from `li`. The others are compared with it.",
+    )
+    sets: list[int] = Field(
+        min_length=1, description="Which of the chapter's sets this pair is trained on."
+    )
 
 
-class DnnCompression(NetworkChapter):
+class DnnCompression(SetChapter):
     """Chapter 01: compression of networks (Fig. 1 and Table 1)."""
 
     other_student: Network = Field(
@@ -300,18 +357,36 @@ class DnnCompression(NetworkChapter):
         min_length=1,
         description="Candidate shares of GAN images in the mixture of Fig. 1; validation chooses.",
     )
+    baseline_p_fakes: list[Share] = Field(
+        min_length=1,
+        description="Candidate shares of each baseline's images, beside training images; "
+        "validation chooses.",
+    )
+    folds: int = Field(
+        ge=0,
+        description="Teachers on parts of the training images that label the rest of them, as a "
+        "forest's out-of-bag predictions do. 0: none.",
+    )
+    dropout_teacher: Network | None = Field(
+        description="A teacher with dropout, by which the authors' way of leaving dropout on while "
+        "it labels is compared with the usual one. Null: not compared."
+    )
     jitter_scale: Positive = Field(
         description="Scale of the baseline jitter, in standard deviations of a pixel."
     )
     pairs: list[Pair] = Field(description="The rows of Table 1. Empty: none is trained.")
 
 
-class PFakeSweep(NetworkChapter):
+class PFakeSweep(SetChapter):
     """Chapter 02: the share of GAN images (Fig. 2a)."""
 
     p_fakes: list[Share] = Field(
         min_length=1,
         description="Shares of GAN images to train with. The paper goes from 0 to 1 by 0.1.",
+    )
+    baseline_p_fakes: list[Share] = Field(
+        min_length=1,
+        description="Shares of each baseline's images, beside training images, to train with.",
     )
     jitter_scale: Positive = Field(
         description="Scale of the baseline jitter, in standard deviations of a pixel."
@@ -335,8 +410,13 @@ class ScoreStudents(ParameterGroup):
     """
 
     students: Count = Field(description="Students for each set of samples and each draw of it.")
-    batch: Count = Field(description="Images per training step.")
-    lr: Positive = Field(description="Learning rate of Adam.")
+    batch: Count = Field(
+        description="Images per training step. The authors' script for Fig. 1 uses 256."
+    )
+    lr: Positive = Field(
+        description="Learning rate of Adam. The paper's students of Fig. 1, whose setup Table 4 "
+        "takes over, use 1e-4."
+    )
 
 
 class CompressionScores(NetworkChapter):
@@ -346,9 +426,10 @@ class CompressionScores(NetworkChapter):
     classifier: Network = Field(
         description="The network whose features and predictions Inception Score, FID and KID use."
     )
-    inception: bool = Field(
+    inception: bool | Literal["auto"] = Field(
         description="Whether those scores use Inception-v3 instead, as the paper does; its weights "
-        "are a download."
+        "are a download. `auto`: where the weights are on this machine already. The chapter says "
+        "what was used."
     )
     inferior_epochs: list[Count] = Field(
         min_length=1,
@@ -387,7 +468,7 @@ class Scoreboard(Parameters):
 
 
 NOTEBOOKS: dict[str, type[Parameters]] = {
-    "00_teachers_and_gan": NetworkChapter,
+    "00_teachers_and_gan": SetChapter,
     "01_dnn_compression": DnnCompression,
     "02_p_fake_sweep": PFakeSweep,
     "03_augmentation": MixtureChapter,

@@ -22,9 +22,15 @@ from tqdm.auto import tqdm
 
 from ganmc_utils.core import checkpoints, cuda_graphs, rounding
 from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.parameters import KerasDetail
 
 CHUNK = 10_000  # samples generated at a time
 NOISE_SCALE = 0.5  # standard deviation of w, as in the authors' script
+
+# Numbers of the Keras script's details, see core.parameters.KerasDetail.
+LEAK = 0.2  # slope of the leaky ReLU below 0
+SMOOTH_TARGET = 0.95  # of the source of real rows
+DROPOUT = 0.3  # share of D's hidden units that a step leaves out
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class GanSettings:
     beta1: float = 0.5  # Adam (paper)
     class_weight: float = 1.0  # weight of L_class in the generator's objective; 1 is Eq. 2a
     saturating: bool = False  # True: the generator minimizes log P(fake | G), Eq. 2a to the letter
+    keras: tuple[KerasDetail, ...] = ()  # for "glorot", "leaky_relu", "dropout": tables only
 
 
 class StackedLinear(nn.Module):
@@ -50,17 +57,26 @@ class StackedLinear(nn.Module):
         generators: R random streams; each draws the initial weights of one layer.
         n_in: inputs of each layer.
         n_out: outputs of each layer.
+        glorot: weights from U(-b, b) with b = sqrt(6 / (n_in + n_out)) and biases 0, instead of
+            torch's own default, both from U(-b, b) with b = 1 / sqrt(n_in).
     """
 
-    def __init__(self, generators: Sequence[torch.Generator], n_in: int, n_out: int):
+    def __init__(
+        self,
+        generators: Sequence[torch.Generator],
+        n_in: int,
+        n_out: int,
+        glorot: bool = False,
+    ):
         super().__init__()
-        bound = 1 / math.sqrt(n_in)  # torch's own default for nn.Linear
+        bound = math.sqrt(6 / (n_in + n_out)) if glorot else 1 / math.sqrt(n_in)
         layers = [
             torch.empty(n_in + 1, n_out).uniform_(-bound, bound, generator=generator)
             for generator in generators
         ]
         self.weight = nn.Parameter(torch.stack([layer[:-1] for layer in layers]))
-        self.bias = nn.Parameter(torch.stack([layer[-1:] for layer in layers]))
+        biases = torch.stack([layer[-1:] for layer in layers])
+        self.bias = nn.Parameter(torch.zeros_like(biases) if glorot else biases)
 
     def forward(self, x: Tensor) -> Tensor:
         """X W + b, each GAN with its own W and b."""
@@ -82,9 +98,10 @@ class TabularGenerator(nn.Module):
     ):
         super().__init__()
         self.n_classes = n_classes
-        self.embed = StackedLinear(generators, n_classes, settings.noise)
-        self.hidden = StackedLinear(generators, settings.noise, settings.hidden)
-        self.out = StackedLinear(generators, settings.hidden, n_features)
+        glorot = "glorot" in settings.keras
+        self.embed = StackedLinear(generators, n_classes, settings.noise, glorot)
+        self.hidden = StackedLinear(generators, settings.noise, settings.hidden, glorot)
+        self.out = StackedLinear(generators, settings.hidden, n_features, glorot)
 
     def forward(self, w: Tensor, c: Tensor) -> Tensor:
         """(R, B, noise), (R, B) -> (R, B, d)."""
@@ -99,7 +116,11 @@ class TabularGenerator(nn.Module):
 
 
 class TabularDiscriminator(nn.Module):
-    """D(x) = out(relu(hidden(x))): a source logit, positive for real, and K class logits."""
+    """D(x) = out(relu(hidden(x))): a source logit, positive for real, and K class logits.
+
+    As in the Keras script the ReLU may leak, and hidden units may drop out while it trains; which
+    ones is drawn from the streams of the GANs.
+    """
 
     def __init__(
         self,
@@ -109,13 +130,26 @@ class TabularDiscriminator(nn.Module):
         n_classes: int,
     ):
         super().__init__()
-        self.hidden = StackedLinear(generators, n_features, settings.hidden)
-        self.out = StackedLinear(generators, settings.hidden, 1 + n_classes)
+        glorot = "glorot" in settings.keras
+        self.streams = generators
+        self.leaks = "leaky_relu" in settings.keras
+        self.drops_out = "dropout" in settings.keras
+        self.hidden = StackedLinear(generators, n_features, settings.hidden, glorot)
+        self.out = StackedLinear(generators, settings.hidden, 1 + n_classes, glorot)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(R, B, d) -> (R, B), (R, B, K)."""
-        out = self.out(F.relu(self.hidden(x)))
+        h = self.hidden(x)
+        h = F.leaky_relu(h, LEAK) if self.leaks else F.relu(h)
+        if self.drops_out and self.training:
+            h = h * self.dropout_masks(h.shape[1:]).to(h.device)
+        out = self.out(h)
         return out[..., 0], out[..., 1:]
+
+    def dropout_masks(self, shape: Sequence[int]) -> Tensor:
+        """Factors 0 (dropped) and 1 / (1 - DROPOUT) of the hidden units: (R, *shape)."""
+        draws = [torch.rand(shape, generator=g, device=g.device) for g in self.streams]
+        return (torch.stack(draws) >= DROPOUT) / (1 - DROPOUT)
 
 
 def tabular_networks(
@@ -143,13 +177,18 @@ def objectives(
     fake_source: Tensor,
     fake_class: Tensor,
     c_fake: Tensor,
+    keras: Sequence[KerasDetail] = (),
 ) -> tuple[Tensor, Tensor]:
     """Eq. 2a from the discriminator's logits, per GAN.
 
         L_source = mean log P(S = real | x) + mean log P(S = fake | G(W, C))
         L_class  = mean log P(C = c | x)    + mean log P(C | G(W, C))
 
-    with means over the batch. D maximizes L_class + L_source.
+    with means over the batch. D maximizes L_class + L_source. With the details "smoothing" and
+    "real_class_loss" of the Keras script, where s is SMOOTH_TARGET, the terms are instead
+
+        mean [s log P(S = real | x) + (1 - s) log P(S = fake | x)]    for real rows in L_source
+        2 mean log P(C = c | x)                                       for L_class
 
     Args:
         real_source: source logits of real samples, (R, B).
@@ -158,13 +197,38 @@ def objectives(
         fake_source: source logits of generated samples, (R, B).
         fake_class: their class logits, (R, B, K).
         c_fake: the classes they were asked for, (R, B).
+        keras: as above.
 
     Returns:
         L_source and L_class, each (R,).
     """
-    l_source = F.logsigmoid(real_source).mean(1) + F.logsigmoid(-fake_source).mean(1)
-    l_class = log_p_class(real_class, c_real) + log_p_class(fake_class, c_fake)
+    of_real = terms_of_real(real_source, real_class, c_real, keras)
+    of_fake = terms_of_fake(fake_source, fake_class, c_fake, keras)
+    return of_real[0] + of_fake[0], of_real[1] + of_fake[1]
+
+
+def terms_of_real(
+    source: Tensor, class_logits: Tensor, c: Tensor, keras: Sequence[KerasDetail]
+) -> tuple[Tensor, Tensor]:
+    """The terms of `objectives` in real samples: those of L_source and of L_class, each (R,)."""
+    l_source = F.logsigmoid(source).mean(1)
+    if "smoothing" in keras:
+        l_source_if_fake = F.logsigmoid(-source).mean(1)
+        l_source = SMOOTH_TARGET * l_source + (1 - SMOOTH_TARGET) * l_source_if_fake
+    l_class = log_p_class(class_logits, c)
+    if "real_class_loss" in keras:
+        l_class = 2 * l_class
     return l_source, l_class
+
+
+def terms_of_fake(
+    source: Tensor, class_logits: Tensor, c: Tensor, keras: Sequence[KerasDetail]
+) -> tuple[Tensor, Tensor]:
+    """The terms of `objectives` in generated samples."""
+    l_class = log_p_class(class_logits, c)
+    if "real_class_loss" in keras:
+        l_class = torch.zeros_like(l_class)
+    return F.logsigmoid(-source).mean(1), l_class
 
 
 def generator_objective(
@@ -242,6 +306,8 @@ class AcGan:
         n_classes = int(self.y.max()) + 1
         shares = [torch.bincount(c, minlength=n_classes) / len(c) for c in self.y]
         self.prior = torch.stack(shares)  # (seeds, K): each dataset's class distribution
+        if "even_classes" in settings.keras:
+            self.prior = torch.full_like(self.prior, 1 / n_classes)
         generator, discriminator = networks(self.streams, settings, x.shape[2:], n_classes)
         self.G = generator.to(self.device)
         self.D = discriminator.to(self.device)
@@ -314,9 +380,22 @@ class AcGan:
             w: noise, (R, B, noise).
             c: classes of the samples to generate, (R, B).
         """
-        B = x.shape[1]
         fake = self.G(w, c)
-        source_logits, class_logits = self.D(torch.cat([x, fake.detach()], 1))
+        if "separate_steps" in self.settings.keras:
+            self.separate_steps_of_d(x, y, fake.detach(), c)
+        else:
+            self.joint_step_of_d(x, y, fake.detach(), c)
+
+        fake_source, fake_class = self.D(fake)
+        value = generator_objective(
+            fake_source, fake_class, c, self.settings.class_weight, self.settings.saturating
+        )
+        self.ascend(self.G, value)
+
+    def joint_step_of_d(self, x: Tensor, y: Tensor, fake: Tensor, c: Tensor) -> None:
+        """One step of D on a batch of real and one of generated samples together."""
+        B = x.shape[1]
+        source_logits, class_logits = self.D(torch.cat([x, fake], 1))
         l_source, l_class = objectives(
             real_source=source_logits[:, :B],
             real_class=class_logits[:, :B],
@@ -324,14 +403,15 @@ class AcGan:
             fake_source=source_logits[:, B:],
             fake_class=class_logits[:, B:],
             c_fake=c,
+            keras=self.settings.keras,
         )
         self.ascend(self.D, l_source + l_class)
 
-        fake_source, fake_class = self.D(fake)
-        value = generator_objective(
-            fake_source, fake_class, c, self.settings.class_weight, self.settings.saturating
-        )
-        self.ascend(self.G, value)
+    def separate_steps_of_d(self, x: Tensor, y: Tensor, fake: Tensor, c: Tensor) -> None:
+        """A step of D on a batch of real samples, then one on a batch of generated samples."""
+        for terms, samples, classes in ((terms_of_real, x, y), (terms_of_fake, fake, c)):
+            l_source, l_class = terms(*self.D(samples), classes, self.settings.keras)
+            self.ascend(self.D, l_source + l_class)
 
     def ascend(self, net: nn.Module, objective: Tensor) -> None:
         """One step of net's Adam up the gradient of an objective (R,), summed over the GANs."""
