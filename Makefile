@@ -18,6 +18,7 @@ book: run
 	@cp -r _config.yml _toc.yml book $(RUN)/site/
 	@for part in $(PARTS); do cp -r $(RUN)/$$part $(RUN)/site/published/; done
 	@cp -r published/benchmarks $(RUN)/site/published/
+	@python -m ganmc_utils.report.reproduction $(RUN)/site/published
 	@jupyter-book build -q -W -n --keep-going $(RUN)/site
 	@echo "Open $(CURDIR)/$(RUN)/site/_build/html/index.html"
 
@@ -55,6 +56,7 @@ publish:
 	@GANMC_OUT=$(CURDIR)/published papermill --no-progress-bar \
 	    notebooks/08_scoreboard.ipynb published/08.part.ipynb -p profile $(PROFILE)
 	@python book/clean_notebook.py published/08.part.ipynb published/notebooks/08_scoreboard.ipynb
+	@python -m ganmc_utils.report.reproduction published
 	@python book/headline.py
 
 clean:

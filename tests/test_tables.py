@@ -7,7 +7,7 @@ import pytest
 from ganmc_utils.core import parameters, paths, records
 from ganmc_utils.forests import tables as forest_tables
 from ganmc_utils.networks import tables as network_tables
-from ganmc_utils.report import scoreboard, text
+from ganmc_utils.report import reproduction, scoreboard, text
 from ganmc_utils.scores import tables as score_tables
 
 PUBLISHED = paths.ROOT / "published"
@@ -96,6 +96,7 @@ def tables(published, run_records):
         | tables_of_forests(published)
         | tables_of_scores(published)
         | {"scoreboard": scoreboard.table(run_records)}
+        | {"reproduction_notes": reproduction.notes_table(run_records)}
     )
     headline = {"headline": scoreboard.headline_table(run_records)}
     return {name: text.markdown(frame) for name, frame in frames.items()} | headline

@@ -5,9 +5,12 @@ mean over draws with its standard error, or the mean of a difference with its 95
 (`report.text`).
 """
 
+import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
+from ganmc_utils.core.parameters import CompressionScores
+from ganmc_utils.gan.class_only import set_names
 from ganmc_utils.report import plots, statistics, text
 from ganmc_utils.report.paper import published_number
 from ganmc_utils.report.statistics import Interval
@@ -71,6 +74,23 @@ def by_epoch(frame: pd.DataFrame, epochs: list[int], last: int) -> pd.DataFrame:
     return text.table_of(rows)
 
 
+def inferior(frame: pd.DataFrame, p: CompressionScores) -> pd.DataFrame:
+    """One row per set on the way to the inferior GAN: what L_class alone has done to the scores.
+
+    A difference is the GAN at the end of its training minus the set, paired over draws.
+    """
+    steps_per_epoch = p.data.n_train // p.gan.batch
+    rows = []
+    for samples, epochs in set_names(p.inferior_epochs).items():
+        row = {"Epochs on the class loss": str(epochs), "Steps": f"{epochs * steps_per_epoch:,}"}
+        for name, metric in METRICS.items():
+            scores = of_sets(frame, name)
+            difference = text.paired_difference(scores["gan"], scores[samples])
+            row[f"{metric.label}: before - after"] = difference
+        rows.append(row)
+    return text.table_of(rows)
+
+
 def series_of(frame: pd.DataFrame) -> list[str]:
     """The series that were run, in the order of SERIES."""
     names = set(frame.series.dropna())
@@ -89,6 +109,18 @@ def order_table(frame: pd.DataFrame) -> pd.DataFrame:
     return text.table_of(rows)
 
 
+def rightly_ordered(frame: pd.DataFrame) -> dict[str, int]:
+    """{score: number of series that it puts in their right order in every draw}.
+
+    The right order is tau = 1: of no two levels the worse one, and no two equal.
+    """
+    counts = {}
+    for metric in ORDERING_METRICS:
+        agreements = [order_agreement(frame, series, metric) for series in series_of(frame)]
+        counts[metric] = sum(bool(np.isclose(taus, 1).all()) for taus in agreements)
+    return counts
+
+
 def tau_grid(frame: pd.DataFrame) -> pd.DataFrame:
     """The means of order_table as numbers: rows series, columns scores."""
     names = series_of(frame)
@@ -102,12 +134,11 @@ def tau_grid(frame: pd.DataFrame) -> pd.DataFrame:
 def timing(frame: pd.DataFrame) -> pd.DataFrame:
     """Seconds of each score for one set of samples, and how many times the Compression Score's."""
     measured = frame[frame.experiment == "timing"].set_index("metric")
-    seconds = measured.value
-    students = f"{measured.students['compression_score']:.0f}"
     images = f"{measured.images['inception_score']:.0f}"
     names = {
-        "compression_score": (
-            f"Compression Score ({students} students, the teacher's predictions included)"
+        "compression_score": compression_score_timed(measured, "compression_score"),
+        "compression_score_without_references": compression_score_timed(
+            measured, "compression_score_without_references"
         ),
         "inception_score_classifier": "Inception Score through our classifier",
         "inception_score": (
@@ -116,10 +147,25 @@ def timing(frame: pd.DataFrame) -> pd.DataFrame:
     }
     rows = []
     for metric, name in names.items():
-        times = seconds[metric] / seconds["compression_score"]
-        row = {"Score": name, "Seconds": f"{seconds[metric]:,.3g}", "Times ours": f"{times:,.2f}"}
+        if metric not in measured.index:  # older records have one row of our score
+            continue
+        seconds = measured.value[metric]
+        times = seconds / measured.value["compression_score"]
+        row = {"Score": name, "Seconds": f"{seconds:,.3g}", "Times ours": f"{times:,.2f}"}
         rows.append(row)
     return text.table_of(rows)
+
+
+def compression_score_timed(measured: pd.DataFrame, metric: str) -> str:
+    """What the seconds of the Compression Score count; measured: the timing rows by metric."""
+    if metric not in measured.index:
+        return ""
+    students = f"{measured.students[metric]:.0f} students"
+    # older records timed the students of the samples alone
+    of_real_data = measured.get("students_of_real_data", pd.Series(0.0, measured.index))[metric]
+    if of_real_data > 0:
+        students += f" of the samples, {of_real_data:.0f} of the real data"
+    return f"Compression Score ({students}, the teacher's predictions included)"
 
 
 def tabular(frame: pd.DataFrame) -> tuple[pd.DataFrame, Interval]:
@@ -153,3 +199,62 @@ def by_draw_and_source(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Values of a score by draw (rows) and source (columns)."""
     of_metric = rows[rows.metric == metric]
     return of_metric.pivot_table(index="seed", columns="source", values="value")
+
+
+def summary(frame: pd.DataFrame, p: CompressionScores) -> str:
+    """What the chapter measured, as a list in Markdown; every number is read from the record."""
+    sentences = [
+        of_real_and_generated(frame),
+        of_inferior(frame, p),
+        of_known_orders(frame),
+        of_tabular_sources(frame),
+    ]
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def of_real_and_generated(frame: pd.DataFrame) -> str:
+    """Sentence: the Compression Scores of Table 4's sets."""
+    scores = of_sets(frame, "compression_score")
+    values = []
+    for samples, label in SETS.items():
+        if samples in scores:
+            values.append(f"{label[0].lower()}{label[1:]} {text.mean_and_error(scores[samples])}")
+    return f"Compression Score, mean over {len(scores)} draws: {', '.join(values)}."
+
+
+def of_inferior(frame: pd.DataFrame, p: CompressionScores) -> str:
+    """Sentence: what the Compression Score loses, and the Inception Score gains, epoch by epoch."""
+    compression = of_sets(frame, "compression_score")
+    inception = of_sets(frame, "inception_score")
+    changes = []
+    for samples, epochs in set_names(p.inferior_epochs).items():
+        loss = text.paired_difference(compression["gan"], compression[samples])
+        gain = text.paired_difference(inception[samples], inception["gan"])
+        changes.append(f"after {epochs} epochs {loss} and {gain}")
+    return (
+        "What training on the class loss alone takes from the Compression Score and adds to the "
+        f"Inception Score: {'; '.join(changes)}."
+    )
+
+
+def of_known_orders(frame: pd.DataFrame) -> str:
+    """Sentence: how many of the series each score puts in their right order in every draw."""
+    counts = rightly_ordered(frame)
+    phrases = []
+    for count in sorted(set(counts.values()), reverse=True):
+        labels = [METRICS[metric].label for metric in counts if counts[metric] == count]
+        phrases.append(f"{count} by {', '.join(labels)}")
+    return (
+        f"Of the {len(series_of(frame))} known orders, seen rightly in every draw: "
+        f"{'; '.join(phrases)}."
+    )
+
+
+def of_tabular_sources(frame: pd.DataFrame) -> str:
+    """Sentence: whether the Compression Score ranks tabular sources as their trees do."""
+    _, tau = tabular(frame)
+    agreement = text.difference_and_interval(tau)
+    return (
+        "Kendall's tau between the Compression Score of a tabular source and the test score of "
+        f"the tree that it trains: {agreement} over {tau.n} seeds."
+    )
