@@ -14,9 +14,10 @@ from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.notebook_run import NotebookRun
 from ganmc_utils.core.store import Store
 from ganmc_utils.forests import data as table_data
-from ganmc_utils.forests import experiment
+from ganmc_utils.forests import experiment, small_students
 from ganmc_utils.forests import models as forest_models
-from ganmc_utils.forests.experiment import SmallStudent, TaskData, Unit
+from ganmc_utils.forests.experiment import TaskData, Unit
+from ganmc_utils.forests.small_students import SmallStudent
 from ganmc_utils.gan.acgan import AcGan
 
 NOTEBOOK = "06_random_forests"
@@ -30,7 +31,16 @@ TASK = {
     "seeds": [0, 1],
     "max_features": ["sqrt", "none"],
     "max_trees": 3,
-    "sources": ["train", "gan", "train+gan", "jitter", "smote", "fresh"],
+    "sources": [
+        "train",
+        "train_oob",
+        "gan",
+        "train+gan",
+        "jitter",
+        "smote",
+        "independent",
+        "fresh",
+    ],
     "gan_epochs": 4,
     "gans": [{"class_weight": 1.0, "members": 2}],
     "leaf_caps": [4, 8],
@@ -56,9 +66,14 @@ def compress(tmp_path_factory):
     """The notebook's own function, from a module of its import cell and its functions."""
     cells = json.loads(plan.notebook_path(NOTEBOOK).read_text())["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    kept = [source for source in sources if source.startswith(("from functools", "def compress"))]
-    kept += [source for source in sources if source.startswith("def learn_without_teacher")]
-    assert len(kept) == 3
+    beginnings = (
+        "from functools",
+        "def compress",
+        "def further_students",
+        "def learn_from_paper_gan",
+    )
+    kept = [source for source in sources if source.startswith(beginnings)]
+    assert len(kept) == len(beginnings)
     path = tmp_path_factory.mktemp("notebook") / "forest_notebook.py"
     path.write_text("\n\n".join(kept))
     spec = importlib.util.spec_from_file_location("forest_notebook", path)
@@ -136,9 +151,12 @@ def test_a_unit_has_the_rows_that_the_chapter_shows(compress, tmp_path):
     experiments = {row.experiment for row in main}
     assert experiments >= {"teacher", "compression", "supervised", "single_gan", "cost", "capped"}
     assert experiments >= {"headline", "headline_gan", "headline_tree", "choice", "queries"}
+    assert experiments >= {"data", "out_of_bag", "oob_mixture", "paper_storage"}
     assert {row.experiment for row in other} == {
         "teacher",
         "compression",
+        "out_of_bag",
+        "oob_mixture",
         "single_gan",
         "choice",
         "queries",
@@ -146,7 +164,14 @@ def test_a_unit_has_the_rows_that_the_chapter_shows(compress, tmp_path):
     assert {row.setting["trees"] for row in main if row.experiment == "compression"} == {1, 2, 3}
     assert {row.setting["trees"] for row in other if row.experiment == "compression"} == {1}
     queries = {row.source: row.value for row in main if row.experiment == "queries"}
-    assert queries == {"gan": 300, "jitter": 300, "smote": 300, "fresh": 40}
+    asked = dict.fromkeys(("gan", "jitter", "smote", "independent"), 300)
+    assert queries == asked | {"fresh": 40}
+    by_seed_and_size = [
+        (row.experiment, row.source, row.split, row.metric, row.setting.get("trees"))
+        for row in main
+        if row.experiment in ("compression", "oob_mixture", "single_gan", "supervised")
+    ]
+    assert len(by_seed_and_size) == len(set(by_seed_and_size)), "a student is there twice"
 
 
 def test_a_task_without_gan_caps_or_curves(compress, tmp_path):
@@ -175,9 +200,14 @@ def test_the_compression_sets_of_a_unit(tmp_path):
     teacher = forest_models.fit_teacher(data.x_train, data.y_train, 5, None, 1)
     sets = experiment.compression_sets(unit, data, teacher, table.gans, p)
     assert list(sets) == task.sources
-    for x, probability, intended in sets.values():
-        np.testing.assert_array_equal(forest_models.probability_of_class_1(teacher, x), probability)
+    for source, (x, probability, intended) in sets.items():
+        expected = forest_models.probability_of_class_1(teacher, x)
+        if source == "train_oob":
+            expected, _ = forest_models.out_of_bag_probability(teacher, data.x_train)
+        np.testing.assert_array_equal(expected, probability)
         assert intended is None or len(intended) == len(x)
+    assert sets["train_oob"][0] is data.x_train
+    assert not np.array_equal(sets["train_oob"][1], sets["train"][1])
     for part in range(3):
         both = np.concatenate([sets["train"][part], sets["gan"][part]])
         np.testing.assert_array_equal(sets["train+gan"][part], both)
@@ -255,8 +285,8 @@ def test_the_first_of_equals_is_chosen(monkeypatch):
 
 
 def test_the_smallest_student_within_a_limit_or_that_of_least_loss():
-    small = SmallStudent(None, {}, nodes=7, validation_loss=0.010, test_loss=0)
-    large = SmallStudent(None, {}, nodes=70, validation_loss=0.001, test_loss=0)
-    assert experiment.smallest_within(0.012, [large, small]) is small
-    assert experiment.smallest_within(0.005, [large, small]) is large
-    assert experiment.smallest_within(0.0, [small, large]) is large
+    small = SmallStudent(None, {}, 7, validation_loss=0.010, validation_error=0.001, test_loss=0)
+    large = SmallStudent(None, {}, 70, validation_loss=0.001, validation_error=0.003, test_loss=0)
+    assert small_students.smallest_within(0.012, [large, small]) is small
+    assert small_students.smallest_within(0.005, [large, small]) is large
+    assert small_students.smallest_within(0.0, [small, large]) is large

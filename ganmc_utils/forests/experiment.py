@@ -3,7 +3,8 @@
 A unit of work is one table, one seed (its random split) and one teacher. The notebook says what is
 done with it: teacher, source, label, student, score. Here are the parts that it names: splits and
 GANs that are made when they are first asked for, the candidates of each source and the choice
-among them on validation, the record's rows, and the small students.
+among them on validation, and the record's rows. forests/small_students.py asks how small a student
+may be.
 """
 
 from collections.abc import Callable
@@ -35,9 +36,6 @@ RANKING_TREES = 3
 
 SNAPSHOTS = 12  # of a GAN's generators
 GAN_BATCH = 100  # the Keras script that the authors built on
-
-# What the smallest student may lose against its teacher; 0.012 is the paper's.
-LOSS_LIMITS = (0.005, 0.012)
 
 
 @dataclass(frozen=True)
@@ -130,6 +128,7 @@ def untrained_gans(task: ForestTask, splits: list[Dataset]) -> list[AcGan]:
             snapshots=snapshot_epochs(task.gan_epochs),
             members=choice.members,
             class_weight=choice.class_weight,
+            keras=tuple(choice.keras),
             batch=min(GAN_BATCH, task.n_train),
         )
         gans.append(AcGan(x, y, settings, task.seeds))
@@ -223,7 +222,11 @@ class UnitRecord:
     def __init__(self, unit: Unit, data: Dataset):
         self.unit, self.data = unit, data
         self.rows: list[Row] = []
-        self.teacher_score: dict[str, float] = {}  # by part
+        # Of the teacher, by part:
+        self.teacher_score: dict[str, float] = {}
+        self.teacher_probability: dict[str, np.ndarray] = {}
+        # Of the main teacher, by metric:
+        self.teacher_cost: dict[str, float] = {}
 
     def add(
         self,
@@ -252,15 +255,32 @@ class UnitRecord:
         self.rows.append(row)
 
     def score(self, part: str, prediction: np.ndarray) -> float:
-        """Score of predictions (n,) for the rows of a part, "validation" or "test"."""
+        """Score of predictions (n,) for the rows of a part: "train", "validation" or "test"."""
         return prediction_score(self.data.metric, getattr(self.data, f"y_{part}"), prediction)
 
-    def add_teacher(self, teacher: RandomForestClassifier) -> None:
-        """Score the teacher on validation and test."""
+    def add_teacher(self, teacher: RandomForestClassifier, batch: int) -> None:
+        """Score the teacher on validation and test; of the main teacher, measure the cost.
+
+        Args:
+            teacher: the teacher.
+            batch: rows that are predicted in one call where throughput is measured.
+        """
         for part in ("validation", "test"):
             probability = models.probability_of_class_1(teacher, getattr(self.data, f"x_{part}"))
+            self.teacher_probability[part] = probability
             self.teacher_score[part] = self.score(part, probability)
             self.add("teacher", part, self.teacher_score[part], student="none")
+        if self.unit.is_main:
+            self.add_data()
+            self.add_cost(teacher, batch)
+
+    def add_data(self) -> None:
+        """Table 2: rows that the split uses, features, and the share of class 1."""
+        data = self.data
+        y = np.concatenate([data.y_train, data.y_validation, data.y_test])
+        self.add("data", "none", len(y) + len(data.x_fresh), metric="rows", student="none")
+        self.add("data", "none", data.x_train.shape[1], metric="features", student="none")
+        self.add("data", "none", y.mean(), metric="class_1", student="none")
 
     def add_student(self, source: str, student: RandomForestRegressor) -> None:
         """Score a student of the teacher at each size; of the main teacher's, count the nodes."""
@@ -274,21 +294,23 @@ class UnitRecord:
         experiment: str,
         source: str,
         student: RandomForestRegressor,
+        setting: dict | None = None,
         teacher: str | None = None,
     ) -> None:
         """Score the forests of a student's first 1, 2, ..., k trees on validation and test."""
+        setting = setting or {}
         for part in ("validation", "test"):
             by_size = models.predictions_by_size(student, getattr(self.data, f"x_{part}"))
             for trees, prediction in enumerate(by_size, 1):
                 value = self.score(part, prediction)
-                self.add(experiment, part, value, source, {"trees": trees}, teacher=teacher)
+                size = setting | {"trees": trees}
+                self.add(experiment, part, value, source, size, teacher=teacher)
 
-    def add_cost(self, teacher: RandomForestClassifier, batch: int) -> dict[str, float]:
+    def add_cost(self, teacher: RandomForestClassifier, batch: int) -> None:
         """What the teacher costs (the nodes of single trees are counted with their scores)."""
-        teacher_cost = models.cost(teacher, self.data.x_test, batch)
-        for metric, value in teacher_cost.items():
+        self.teacher_cost = models.cost(teacher, self.data.x_test, batch)
+        for metric, value in self.teacher_cost.items():
             self.add("cost", "none", value, metric=metric, student="none")
-        return teacher_cost
 
 
 # sources, and the choice between their settings
@@ -336,6 +358,8 @@ def pooled_gan(unit: Unit, gan: AcGan, epochs: tuple[int, ...], members: int) ->
         "first_epoch": epochs[0],
         "last_epoch": epochs[-1],
     }
+    if gan.settings.keras:
+        setting["keras"] = ", ".join(gan.settings.keras)
     return Candidate(setting, PooledGan(gan, unit.seed_index, epochs, tuple(range(members))))
 
 
@@ -390,18 +414,63 @@ class SourceChoice:
     def samples(self, source: str) -> Rows:
         """The rows x (n, d) of a source that the teacher is to label, and the classes meant (n,).
 
-        All sources but `train` and `fresh` have fake_per_real rows for each training row; `fresh`
-        has fewer where the held-back rows run out, `train+gan` has the training rows in addition.
+        `train` and `train_oob` are the training rows. All other sources have fake_per_real rows
+        for each of those; `fresh` has fewer where the held-back rows run out, `train+gan` has the
+        training rows in addition.
         """
-        if source == "train":
+        if source in ("train", "train_oob"):
             return self.data.x_train, self.data.y_train
         if source == "train+gan":
-            x, intended = self.samples("gan")
-            both = np.concatenate([self.data.x_train, x])
-            return both, np.concatenate([self.data.y_train, intended])
+            return self.after_training_rows(self.samples("gan"))
         if source not in self.drawn:
             self.drawn[source] = self.draw(source)
         return self.drawn[source]
+
+    def after_training_rows(self, rows: Rows) -> Rows:
+        """The training rows and then these."""
+        x, intended = rows
+        x = np.concatenate([self.data.x_train, x])
+        return x, np.concatenate([self.data.y_train, intended])
+
+    def labels(self, source: str, x: np.ndarray) -> np.ndarray:
+        """The teacher's probability of class 1 for the rows of a source: x (n, d) -> (n,)."""
+        if source == "train_oob":
+            return self.out_of_bag
+        return models.probability_of_class_1(self.teacher, x)
+
+    @cached_property
+    def out_of_bag(self) -> np.ndarray:
+        """The teacher's out-of-bag probability of class 1 for each training row, (n,).
+
+        How well they and the usual predictions tell the classes of the training rows is recorded,
+        and how many rows have the usual prediction because every tree saw them.
+        """
+        x = self.data.x_train
+        probability, n_seen_by_all = models.out_of_bag_probability(self.teacher, x)
+        add = self.record.add
+        add("out_of_bag", "none", n_seen_by_all, "train_oob", metric="rows_seen_by_all_trees")
+        usual = models.probability_of_class_1(self.teacher, x)
+        for source, p in (("train", usual), ("train_oob", probability)):
+            add("out_of_bag", "train", self.record.score("train", p), source, student="none")
+        return probability
+
+    @cached_property
+    def paper_gan(self) -> Candidate | None:
+        """The paper's generator: one AC-GAN (Eq. 2a), its epoch chosen on validation.
+
+        None where no GAN of the task has the class weight 1.
+        """
+        candidates = single_gans(self.unit, self.gans)
+        return self.best("gan", candidates) if candidates else None
+
+    def paper_samples(self, source: str) -> Rows:
+        """Rows of the paper's generator, for `train+gan` after the training rows.
+
+        They are as many as `samples` has of `gan`, and the same at each call.
+        """
+        n = self.p.fake_per_real * self.unit.task.n_train
+        rows = self.paper_gan.source.sample(n, self.rng("gan/single"))
+        return self.after_training_rows(rows) if source == "train+gan" else rows
 
     def draw(self, source: str) -> Rows:
         """Rows of the best candidate of a source, and the classes meant."""
@@ -468,133 +537,5 @@ def compression_sets(
     sets = {}
     for source in unit.task.sources:
         x, intended = choice.samples(source)
-        sets[source] = x, models.probability_of_class_1(teacher, x), intended
+        sets[source] = x, choice.labels(source, x), intended
     return sets
-
-
-def add_single_gan(choice: SourceChoice) -> None:
-    """Score one tree of the paper's generator: one AC-GAN (Eq. 2a), its epoch by validation."""
-    singles = single_gans(choice.unit, choice.gans)
-    if not singles:
-        return
-    single = choice.best("gan", singles)
-    n = choice.p.fake_per_real * choice.unit.task.n_train
-    x, _ = single.source.sample(n, choice.rng("gan/single"))
-    probability = models.probability_of_class_1(choice.teacher, x)
-    student = models.fit_student(x, probability, seed=choice.unit.seed)
-    value = choice.record.score("test", student.predict(choice.data.x_test))
-    choice.record.add("single_gan", "test", value, "gan", single.setting | {"trees": 1})
-
-
-# small students
-
-
-@dataclass(frozen=True)
-class SmallStudent:
-    """A student whose trees have a cap on their leaves, and what it loses against its teacher."""
-
-    forest: RandomForestRegressor
-    setting: dict  # trees, leaf_cap
-    nodes: int
-    validation_loss: float
-    test_loss: float
-
-
-def add_small_students(choice: SourceChoice, teacher_cost: dict[str, float]) -> None:
-    """Honest compression: students with capped leaves, of the best source and of the GAN.
-
-    The best is the source whose single tree scores best on validation; its single trees, the
-    fastest, are looked at by themselves as well.
-    """
-    scores = single_tree_scores(choice)
-    if not scores:
-        return
-    best = max(scores, key=scores.get)
-    most = choice.unit.task.small_trees
-    students: dict[str, list[SmallStudent]] = {}
-    for experiment, source, trees in (
-        ("headline", best, most),
-        ("headline_gan", "gan", most),
-        ("headline_tree", best, 1),
-    ):
-        if source in scores:
-            students[source] = students.get(source) or small_students(choice, source)
-            allowed = [s for s in students[source] if s.setting["trees"] <= trees]
-            add_smallest(choice, experiment, source, allowed, teacher_cost)
-
-
-def single_tree_scores(choice: SourceChoice) -> dict[str, float]:
-    """Validation score of the single tree of each source that can generate rows."""
-    generating = choice.chosen.keys() - {"fresh"}
-    return {
-        row.source: row.value
-        for row in choice.record.rows
-        if row.experiment == "compression"
-        and row.split == "validation"
-        and row.setting["trees"] == 1
-        and row.source in generating
-    }
-
-
-def small_students(choice: SourceChoice, source: str) -> list[SmallStudent]:
-    """All small students of a source, fitted to the training rows and rows of the source."""
-    unit, data, record = choice.unit, choice.data, choice.record
-    n = unit.task.small_budget * unit.task.n_train
-    x, _ = choice.best_candidate(source).source.sample(n, choice.rng(f"{source}/small"))
-    x = np.concatenate([data.x_train, x])
-    probability = models.probability_of_class_1(choice.teacher, x)
-    students = []
-    for cap in unit.task.leaf_caps:
-        largest = models.fit_student(x, probability, unit.task.small_trees, cap, unit.seed)
-        for trees in range(1, unit.task.small_trees + 1):
-            forest = models.first_trees(largest, trees)
-            student = SmallStudent(
-                forest=forest,
-                setting={"trees": trees, "leaf_cap": cap},
-                nodes=models.count_nodes(forest),
-                validation_loss=loss(record, "validation", forest),
-                test_loss=loss(record, "test", forest),
-            )
-            students.append(student)
-            record.add("capped", "none", student.nodes, source, student.setting, "nodes")
-            record.add("capped", "test", student.test_loss, source, student.setting, "loss")
-    return students
-
-
-def loss(record: UnitRecord, part: str, forest: RandomForestRegressor) -> float:
-    """Score of the teacher minus that of a forest on a part."""
-    prediction = forest.predict(getattr(record.data, f"x_{part}"))
-    return record.teacher_score[part] - record.score(part, prediction)
-
-
-def add_smallest(
-    choice: SourceChoice,
-    experiment: str,
-    source: str,
-    students: list[SmallStudent],
-    teacher_cost: dict[str, float],
-) -> None:
-    """For each limit the smallest student within it: its loss, its costs, and their ratios."""
-    for limit in LOSS_LIMITS:
-        student = smallest_within(limit, students)
-        setting = {"limit": limit} | student.setting
-        cost = models.cost(student.forest, choice.data.x_test, choice.p.throughput_rows)
-        ratios = {
-            "fewer_nodes": teacher_cost["nodes"] / cost["nodes"],
-            "fewer_bytes": teacher_cost["bytes"] / cost["bytes"],
-            "speedup": cost["rows_per_second"] / teacher_cost["rows_per_second"],
-            "speedup_batch_1": (
-                cost["rows_per_second_batch_1"] / teacher_cost["rows_per_second_batch_1"]
-            ),
-        }
-        choice.record.add(experiment, "test", student.test_loss, source, setting, "loss")
-        for metric, value in (cost | ratios).items():
-            choice.record.add(experiment, "none", value, source, setting, metric)
-
-
-def smallest_within(limit: float, students: list[SmallStudent]) -> SmallStudent:
-    """The student of fewest nodes whose validation loss is within a limit, else of least loss."""
-    within = [student for student in students if student.validation_loss <= limit]
-    if within:
-        return min(within, key=lambda student: student.nodes)
-    return min(students, key=lambda student: student.validation_loss)

@@ -186,6 +186,28 @@ class MungeAuthors(Munge):
         return rows
 
 
+@dataclass
+class IndependentColumns(Source):
+    """Each column drawn by itself from the training values, with replacement.
+
+    Every column has its own distribution and none has anything to do with another: the control
+    that tells what a source gains by realism from what any rows gain that a teacher labels.
+
+    Args:
+        x: training rows, float32 (N, d).
+        y: not used; all sources are built alike.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None = None
+
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, None]:
+        """Draw n rows, without classes."""
+        n_train, d = self.x.shape
+        row_of_each_value = rng.integers(n_train, size=(n, d))
+        return np.take_along_axis(self.x, row_of_each_value, axis=0), None
+
+
 def nearest(x: np.ndarray) -> np.ndarray:
     """Index of each row's nearest other row (Euclidean): x (n, d) -> (n,)."""
     near = KDTree(x, leafsize=16).query(x, k=2, workers=thread_count())[1]
@@ -232,4 +254,9 @@ class PooledGan(Source):
 
 
 # The baselines that are made of the training rows alone, by their ids in records.
-TABLE_SOURCES = Registry(smote=Smote, munge=Munge, munge_authors=MungeAuthors)
+TABLE_SOURCES = Registry(
+    smote=Smote,
+    munge=Munge,
+    munge_authors=MungeAuthors,
+    independent=IndependentColumns,
+)

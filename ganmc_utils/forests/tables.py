@@ -9,12 +9,19 @@ import numpy as np
 import pandas as pd
 
 from ganmc_utils.core.parameters import ForestTask, RandomForests
-from ganmc_utils.forests.experiment import LOSS_LIMITS
+from ganmc_utils.forests.small_students import LOSS_LIMITS
 from ganmc_utils.report import plots, text
-from ganmc_utils.report.paper import paper_score
+from ganmc_utils.report.paper import paper_score, published_number
 
 # Sources that generate rows; fresh ones are collected.
-GENERATED_SOURCES = ("gan", "jitter", "smote", "munge", "munge_authors")
+GENERATED_SOURCES = (
+    "gan",
+    "jitter",
+    "smote",
+    "munge",
+    "munge_authors",
+    "independent",
+)
 
 # What small_students calls the students of each experiment, and its columns of factors.
 SMALL_STUDENTS = {
@@ -28,6 +35,13 @@ FACTORS = {
     "speedup": "Times faster",
     "speedup_batch_1": "Times faster, one row",
 }
+
+# The columns of Table 2: metric, header, the paper's unit in ours, and how it is written.
+TABLE_2 = (
+    ("rows", "Rows", 1, ",.0f"),
+    ("features", "Features", 1, ".0f"),
+    ("class_1", "Class 1, %", 100, ".1f"),
+)
 
 
 def teacher_of(task: ForestTask, max_features: str | None = None) -> str:
@@ -115,7 +129,7 @@ def best_source(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     for task in p.datasets:
         validation = one_tree(frame, task, part="validation")
         test = one_tree(frame, task)
-        candidates = [s for s in (*GENERATED_SOURCES, "train+gan") if s in test]
+        candidates = [s for s in (*GENERATED_SOURCES, "train+gan", "train_oob") if s in test]
         best = validation[candidates].mean().idxmax() if candidates else "train"
         row = {
             "Dataset": task.name,
@@ -136,7 +150,9 @@ def single_gan(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     """
     rows = []
     for task in p.datasets:
-        single = rows_of(frame, task, "single_gan").set_index("seed").value
+        singles = rows_of(frame, task, "single_gan", trees=1)
+        single = singles[singles.source == "gan"].set_index("seed").value
+        mixture = singles[singles.source == "train+gan"].set_index("seed").value
         if single.empty:
             continue
         scores = one_tree(frame, task)
@@ -147,6 +163,55 @@ def single_gan(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
             "Pool - one": text.paired_difference(scores["gan"], single),
             "One - training data": text.paired_difference(single, scores["train"]),
         }
+        if len(mixture):
+            row["Training + one AC-GAN"] = text.mean_and_error(mixture)
+        rows.append(row)
+    return text.table_of(rows)
+
+
+def out_of_bag(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """Usual against out-of-bag labels of the training rows: the labels, single trees, mixture.
+
+    The first two columns are scores of the main teacher's labels on the training rows themselves;
+    a usual label near 1 tells that the teacher has memorized the row.
+    """
+    rows = []
+    for task in p.datasets:
+        labels = rows_of(frame, task, "out_of_bag", "train")
+        if labels.empty:
+            continue
+        labels = labels.pivot(index="seed", columns="source", values="value")
+        scores = one_tree(frame, task)
+        row = {
+            "Dataset": task.name,
+            "Usual labels": text.mean_and_error(labels["train"]),
+            "Out-of-bag labels": text.mean_and_error(labels["train_oob"]),
+            "One tree, usual": text.mean_and_error(scores["train"]),
+            "One tree, out of bag": text.mean_and_error(scores["train_oob"]),
+            "Difference": text.paired_difference(scores["train_oob"], scores["train"]),
+        }
+        mixture = rows_of(frame, task, "oob_mixture", trees=1).set_index("seed").value
+        if len(mixture):
+            row["In training + GAN"] = text.paired_difference(mixture, scores["train+gan"])
+        rows.append(row)
+    return text.table_of(rows)
+
+
+def realism(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """What of a source's gain is realism: paired differences from independent columns, one tree."""
+    tasks = [task for task in p.datasets if "independent" in task.sources]
+    rows = []
+    for task in tasks:
+        scores = one_tree(frame, task)
+        control = scores["independent"]
+        row = {
+            "Dataset": task.name,
+            "Independent columns - training data": text.paired_difference(control, scores["train"]),
+        }
+        for source in in_order_of_style(scores):
+            if source in GENERATED_SOURCES and source != "independent":
+                difference = text.paired_difference(scores[source], control)
+                row[f"{plots.label(source)} - independent columns"] = difference
         rows.append(row)
     return text.table_of(rows)
 
@@ -182,6 +247,55 @@ def teacher_scores(frame: pd.DataFrame, task: ForestTask) -> np.ndarray:
     return rows_of(frame, task, "teacher").sort_values("seed").value.to_numpy()
 
 
+def storage_rows(frame: pd.DataFrame, task: ForestTask) -> pd.DataFrame:
+    """The rows of Fig. 3f: metric loss, fewer_nodes, fewer_bytes or speedup, by source and trees.
+
+    Empty where it was not run.
+    """
+    return frame[(frame.dataset == task.name) & (frame.experiment == "paper_storage")]
+
+
+def paper_storage(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """Fig. 3f at fixed sizes, one tree and the most: test loss, and medians of the reductions."""
+    rows = []
+    for task in p.datasets:
+        of_task = storage_rows(frame, task)
+        for source in in_order_of_style(set(of_task.source)):
+            for trees in sorted({1, task.max_trees}):
+                forests = of_task[(of_task.source == source) & (of_task.trees == trees)]
+                row = {
+                    "Dataset": task.name,
+                    "Trees": trees,
+                    "Source": plots.label(source),
+                    "Test loss": text.mean_and_error(forests[forests.metric == "loss"].value),
+                }
+                median = forests.groupby("metric").value.median()
+                for metric in ("fewer_nodes", "fewer_bytes", "speedup"):
+                    row[FACTORS[metric]] = f"{median[metric]:,.3g}"
+                rows.append(row)
+    return text.table_of(rows)
+
+
+def datasets(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """Table 2: rows and features of each dataset, and its classes; the paper's in brackets.
+
+    The rows are those that a split uses, the share of class 1 is the mean over the splits.
+    """
+    rows = []
+    for task in p.datasets:
+        about = frame[(frame.dataset == task.name) & (frame.experiment == "data")]
+        if about.empty:
+            continue
+        row = {"Dataset": task.name}
+        ours = about.groupby("metric").value.mean()
+        for metric, header, scale, spec in TABLE_2:
+            paper = published_number(f"table2/{task.table}/{metric}")
+            in_paper = text.in_brackets(paper["value"], spec) if paper else ""
+            row[header] = f"{scale * ours[metric]:{spec}}" + in_paper
+        rows.append(row)
+    return text.table_of(rows)
+
+
 def small_students(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     """The smallest students within a loss of 0.005 and of 0.012, medians over seeds.
 
@@ -209,6 +323,9 @@ def small_students(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
                     "Test loss": text.mean_and_error(loss),
                     "Source": name + ", ".join(labels),
                 }
+                within = students[students.metric == "within_limit"].value
+                if len(within):
+                    row["Limit kept on validation"] = f"{within.sum():.0f} of {len(within)} seeds"
                 for metric, header in FACTORS.items():
                     factor = students[students.metric == metric].value
                     row[header] = f"{np.median(factor):,.0f}"
