@@ -13,6 +13,8 @@ from ganmc_utils.forests import models as forest_models
 from ganmc_utils.gan.acgan import AcGan
 from ganmc_utils.networks import trained, training
 from ganmc_utils.scores import claims as score_claims
+from ganmc_utils.scores import images, other_scores
+from ganmc_utils.scores import tables as score_tables
 from ganmc_utils.scores.degraded import SERIES
 from ganmc_utils.scores.experiment import SampleSet, real_source
 from ganmc_utils.scores.images import ImageSamples, ImageScores, unit_name
@@ -81,6 +83,80 @@ def test_every_set_has_every_score(chapter):
     assert levels.compression_score.nunique() == 1, "no labels are asked for"
     assert levels.cas[0.0] > levels.cas[1.0], "wrong labels are seen by those who use labels"
     assert set(frame[frame.experiment == "tabular"].metric) == {"compression_score", "auc"}
+
+
+def test_timing_counts_the_students_of_the_real_data_too(chapter):
+    timed = [r for r in chapter["run"].rows if r.experiment == "timing"]
+    seconds = {r.metric: r.value for r in timed}
+    settings = {r.metric: r.setting for r in timed}
+    assert list(seconds) == [
+        "compression_score",
+        "compression_score_without_references",
+        "inception_score_classifier",
+        "inception_score",
+    ]
+    assert settings["compression_score"] == {"students": 3, "students_of_real_data": 3}
+    without = "compression_score_without_references"
+    assert settings[without] == {"students": 3, "students_of_real_data": 0}
+    assert seconds["compression_score"] > seconds[without] > 0
+    table = score_tables.timing(chapter["frame"])
+    assert list(table.Score)[:2] == [
+        "Compression Score (3 students of the samples, 3 of the real data, the teacher's "
+        "predictions included)",
+        "Compression Score (3 students, the teacher's predictions included)",
+    ]
+    assert table["Times ours"][0] == "1.00"
+
+
+def test_what_is_timed_trains_its_students_and_asks_the_teacher(chapter, monkeypatch):
+    """Six students a run, and a run that warms up; nothing comes from a memory."""
+    students_class = images.compression.ImageStudents
+    learner, teacher_logits = students_class.learner, students_class.teacher_logits
+    trained_seeds, queries = [], []
+
+    def counted_learner(students, batches, seed):
+        trained_seeds.append(seed)
+        return learner(students, batches, seed)
+
+    def counted_logits(students, x):
+        queries.append(len(x))
+        return teacher_logits(students, x)
+
+    monkeypatch.setattr(students_class, "learner", counted_learner)
+    monkeypatch.setattr(students_class, "teacher_logits", counted_logits)
+    images.timing_rows(chapter["scores"], chapter["samples"])
+    reference_seeds = [images.REFERENCE_SEEDS + k for k in range(3)]
+    assert trained_seeds == [0, 1, 2] * 2 + reference_seeds * 2
+    assert queries == [len(chapter["trained"].data.x_train)] * 4
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_inception_v3_is_used_where_its_weights_are(tmp_path, monkeypatch, is_there):
+    monkeypatch.setattr(other_scores.torch.hub, "get_dir", lambda: str(tmp_path))
+    weights = tmp_path / "checkpoints" / "weights-inception-2015-12-05-6726825d.pth"
+    weights.parent.mkdir()
+    if is_there:
+        weights.touch()
+    by = {choice: models(settings(inception=choice), tmp_path) for choice in (False, True, "auto")}
+    assert [images.uses_inception_v3(held.p) for held in by.values()] == [False, True, is_there]
+    names = {choice: ImageScores(held).classifier_name for choice, held in by.items()}
+    assert names["auto"] == names[is_there]
+    assert (names["auto"] == "Inception-v3") is is_there
+    units = {
+        choice: unit_name(held, SampleSet("train"), 0, score_samples) for choice, held in by.items()
+    }
+    assert units["auto"] == units[is_there] != units[not is_there]
+
+
+def test_the_summary_speaks_of_every_part(chapter):
+    summary = score_tables.summary(chapter["frame"], chapter["p"])
+    assert len(summary.splitlines()) == 4
+    assert "after 1 epochs" in summary and "after 2 epochs" in summary
+    assert "Of the 2 known orders" in summary
+    table = score_tables.inferior(chapter["frame"], chapter["p"])
+    assert list(table["Epochs on the class loss"]) == ["1", "2"]
+    steps = chapter["p"].data.n_train // chapter["p"].gan.batch
+    assert list(table["Steps"]) == [f"{steps:,}", f"{2 * steps:,}"]
 
 
 def test_what_was_scored_is_not_scored_again(chapter, out, monkeypatch):
@@ -252,3 +328,49 @@ def test_tau_is_1_where_a_score_says_the_right_order(series, metric, values, tau
     assert series in SERIES and math.isclose(
         score_claims.order_agreement(records.as_frame(record(rows)), series, metric).iloc[0], tau
     )
+
+
+def series_rows(values):
+    """Rows of two draws of a series; values[metric] = the scores of each draw by level."""
+    return [
+        row(
+            experiment="series",
+            dataset="digits",
+            source="fresh",
+            seed=seed,
+            metric=metric,
+            value=value,
+            setting={"series": "distinct", "level": float(level)},
+        )
+        for metric in score_tables.ORDERING_METRICS
+        for seed, scores in enumerate(values[metric])
+        for level, value in enumerate(scores)
+    ]
+
+
+def test_an_order_is_seen_rightly_only_if_it_is_in_every_draw():
+    values = dict.fromkeys(score_tables.ORDERING_METRICS, [(0.1, 0.2, 0.3)] * 2)
+    values["fid"] = [(3.0, 2.0, 1.0)] * 2  # lower is better
+    values["kid"] = [(1.0, 2.0, 3.0)] * 2
+    values["cas"] = [(0.1, 0.2, 0.3), (0.1, 0.3, 0.2)]  # one draw of two
+    values["confidence"] = [(0.1, 0.2, 0.2)] * 2  # a tie is not seen
+    frame = records.as_frame(record(series_rows(values)))
+    counts = score_tables.rightly_ordered(frame)
+    right = {metric for metric, count in counts.items() if count}
+    assert right == {"compression_score", "inception_score", "fid"}
+    sentence = score_tables.of_known_orders(frame).split(": ")[1]
+    assert sentence == (
+        "1 by Compression Score, Inception Score, FID; "
+        "0 by Classification accuracy, Confidence, KID, Intra-class FID."
+    )
+
+
+def test_an_older_timing_is_still_drawn():
+    timed = {"compression_score": 2.0, "inception_score_classifier": 1.0, "inception_score": 40.0}
+    rows = [
+        row(experiment="timing", metric=metric, value=value, setting={"students": 2, "images": 8})
+        for metric, value in timed.items()
+    ]
+    table = score_tables.timing(records.as_frame(record(rows)))
+    assert list(table["Times ours"]) == ["1.00", "0.50", "20.00"]
+    assert table.Score[0] == "Compression Score (2 students, the teacher's predictions included)"

@@ -432,9 +432,9 @@ def timing_name(trained: TrainedModels) -> str:
 def key_of_scores(trained: TrainedModels, about: dict, *deciders: Callable) -> str:
     """The key of scores: what all of them depend on, and what is said about these."""
     p = trained.p
-    classifier = trained.classifier_name("classifier", p.classifier)
+    classifier = trained.classifier_name("classifier", p.classifier, CLASSIFIER_SEED)
     settings = {
-        "teacher": trained.classifier_name("teacher", p.teacher),
+        "teacher": trained.classifier_name("teacher", p.teacher, trained.set_seed),
         "classifier": "Inception-v3" if uses_inception_v3(p) else classifier,
         "student": p.student.model_dump(include={"network", "width"}),
         "score": p.score.model_dump(),
