@@ -98,3 +98,23 @@ def test_one_line_errors():
         smote.sample(10, np.random.default_rng(0))
     with pytest.raises(GanmcError, match="adasyn: unknown source; choose one of smote, munge"):
         table_sources.TABLE_SOURCES.entry("adasyn", "source")
+
+
+def test_independent_columns_keep_each_column_and_nothing_between_them():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=2000)
+    x = np.stack([z, z + 0.1 * rng.normal(size=2000), -z], 1).astype(np.float32)
+    assert abs(np.corrcoef(x.T)[0, 1]) > 0.99
+    rows, intended = table_sources.IndependentColumns(x, None).sample(20_000, rng)
+    assert intended is None
+    for a in range(3):
+        assert np.isin(rows[:, a], x[:, a]).all(), "a value that no training row has"
+        np.testing.assert_allclose(rows[:, a].mean(), x[:, a].mean(), atol=0.03)
+        np.testing.assert_allclose(rows[:, a].std(), x[:, a].std(), rtol=0.03)
+    between = np.corrcoef(rows.T)[np.triu_indices(3, 1)]
+    np.testing.assert_allclose(between, 0, atol=4 / np.sqrt(20_000))
+
+
+def test_independent_columns_of_one_row_are_that_row():
+    rows, _ = table_sources.IndependentColumns(X[:1]).sample(5, np.random.default_rng(0))
+    np.testing.assert_array_equal(rows, np.repeat(X[:1], 5, 0))
