@@ -23,7 +23,6 @@ def defaults(notebook):
 
 
 TOY = {
-    "seeds": [0, 1],
     "data": {
         "name": "digits",
         "image_size": 8,
@@ -33,7 +32,13 @@ TOY = {
         "n_fresh": 100,
     },
     "teacher": {"network": "cnn6", "width": 4, "epochs": 2, "batch": 50, "lr": 1e-3},
-    "student": {"network": "lenet_authors", "width": 2, "epochs": 2, "batch": 50, "lr": 1e-3},
+    "student": {
+        "network": "lenet_authors_padded",
+        "width": 2,
+        "epochs": 2,
+        "batch": 50,
+        "lr": 1e-3,
+    },
     "gan": {
         "width": 4,
         "epochs": 2,
@@ -45,9 +50,21 @@ TOY = {
 }
 
 
+def at_toy_size(notebook, **change):
+    """What a chapter of networks is given at toy size: seconds of training."""
+    runs = {"sets": [0, 1]} if notebook < "03" else {"seeds": [0, 1]}
+    less = {}
+    if notebook.startswith("01"):
+        small = {name: TOY[name] for name in ("teacher", "student")}
+        pair = {"T": 5.0, "alpha": 0.9, "p_fakes": [0.5], "variants": ["li", "text"], "sets": [0]}
+        nin = TOY["teacher"] | {"network": "nin", "width": 8}
+        less = {"pairs": [small | pair], "dropout_teacher": nin, "other_student": TOY["student"]}
+    return TOY | runs | less | change
+
+
 def toy_parameters(notebook, **change):
-    """A chapter's parameters at toy size: seconds of training."""
-    return parameters.check_dict(notebook, defaults(notebook) | TOY | change)
+    """A chapter's parameters at toy size."""
+    return parameters.check_dict(notebook, defaults(notebook) | at_toy_size(notebook, **change))
 
 
 def row(**change):
@@ -108,7 +125,7 @@ def run_notebook(notebook, **change):
 
 def run_toy_chapter(notebook, out, **change):
     """A chapter of networks at toy size; the names of its cells."""
-    return run_notebook(notebook, **(TOY | {"out_dir": str(out)} | change))
+    return run_notebook(notebook, **at_toy_size(notebook, **{"out_dir": str(out)} | change))
 
 
 def rows_of_chapter(notebook, out, **change):
@@ -178,7 +195,9 @@ def toy_streams(teacher=None):
     return real, TeacherLabelledStream(jitter, TOY_BATCH, ask, "cpu", "jitter")
 
 
-def toy_learner(p_fake=0.5, seed=0, name="lenet_authors", teacher=None, objective=logit_matching):
+def toy_learner(
+    p_fake=0.5, seed=0, name="lenet_authors_padded", teacher=None, objective=logit_matching
+):
     """A student of toy_images and jitter."""
     net = models.make_network(name, seed, 2, 1, 8, 3)
     batches = Mixture(*toy_streams(teacher), p_fake)

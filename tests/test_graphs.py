@@ -92,7 +92,7 @@ def switch_recording_on(monkeypatch):
 @pytest.mark.parametrize(
     "name, schedule",
     [
-        ("lenet_authors", {}),
+        ("lenet_authors_padded", {}),
         ("cnn5", {"optimizer": "sgd", "decay": "cosine"}),
         ("nin", {"decay": "cosine"}),
     ],
@@ -152,7 +152,7 @@ def test_a_step_that_looks_at_a_value_is_caught(switch_recording_on):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("name", ["lenet_authors", "cnn5", "nin", "resnet18"])
+@pytest.mark.parametrize("name", ["lenet_authors_padded", "cnn5", "nin", "resnet18"])
 def test_on_cuda_recorded_steps_are_plain_steps(name, monkeypatch):
     class SameImagesEveryStep:
         def __init__(self):

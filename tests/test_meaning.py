@@ -228,7 +228,7 @@ def student_key(tmp_path):
     p = toy_parameters("02_p_fake_sweep")
     trained = TrainedModels(p, Store(tmp_path))
 
-    def name(network="lenet_authors", source="gan", gan_epoch=1):
+    def name(network="lenet_authors_padded", source="gan", gan_epoch=1):
         plan = p.student.model_copy(update={"network": network})
         return trained.student_name(Student(p.teacher, plan, source, gan_epoch=gan_epoch), 0)
 

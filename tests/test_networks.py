@@ -16,6 +16,7 @@ from ganmc_utils.networks.objectives import (
 
 PUBLISHED = {  # parameters at the paper's size, 32 x 32 in colour, 10 classes
     "nin": 966_986,  # Lin et al.'s CIFAR-10 model
+    "lenet_authors": 3_497_866,  # the authors' script
     "lenet": 62_006,  # LeNet-5 on colour images
     "resnet18": 11_173_962,  # He et al., with a 3x3 stem
     "wrn28": 36_479_194,  # Zagoruyko and Komodakis print 36.5M
@@ -32,14 +33,26 @@ def test_the_authors_lenet_has_the_layers_they_list():
     assert [tuple(m.weight.shape) for m in layers] == [
         (64, 3, 5, 5),
         (128, 64, 5, 5),
-        (1024, 128 * 8 * 8),
+        (1024, 128 * 5 * 5),
         (10, 1024),
     ]
+    biases = torch.cat([m.bias.detach() for m in layers])
+    assert float(biases.std()) == pytest.approx(0.5, rel=0.1) and abs(biases.mean()) < 0.05
+
+
+def test_the_padded_lenet_is_another_network_for_smaller_images():
+    padded = network_models.make_network("lenet_authors_padded", 0)
+    assert network_models.count_parameters(padded) == 8_609_674
+    with pytest.raises(GanmcError, match="lenet_authors_padded") as failed:
+        network_models.make_network("lenet_authors", 0, image_size=16)
+    assert "\n" not in str(failed.value)
 
 
 @pytest.mark.parametrize("name", network_models.NETWORKS)
 @pytest.mark.parametrize("channels, size", [(1, 8), (3, 16), (3, 32)])
 def test_every_network_takes_small_images(name, channels, size):
+    if name == "lenet_authors" and size < 32:
+        pytest.skip("its convolutions are not padded")
     width = 6 if name == "lenet" else 2
     net = network_models.make_network(name, 0, width, channels, size, 7)
     assert net(torch.zeros(3, channels, size, size)).shape == (3, 7)
@@ -85,18 +98,57 @@ def test_logit_matching_by_hand():
     assert logit_matching(G, Batch(None, Y, Z)).item() == pytest.approx(by_hand)
 
 
-@pytest.mark.parametrize(
-    "T, alpha, scaled", [(1.0, 1.0, False), (5.0, 0.9, False), (5.0, 0.9, True), (20.0, 0.3, False)]
-)
-def test_distillation_by_numpy(T, alpha, scaled):
+@pytest.mark.parametrize("variant", ["text", "hinton", "li"])
+@pytest.mark.parametrize("T, alpha", [(1.0, 1.0), (5.0, 0.9), (20.0, 0.3)])
+def test_distillation_by_numpy(T, alpha, variant):
     g, z = G.double().numpy(), Z.double().numpy()
-    annealed = -(softmax(z / T) * np.log(softmax(g / T))).sum(1).mean()
+    q = softmax(z / T)
+    annealed = -(q * np.log(softmax(g / T))).sum(1).mean()
+    divergence = (q * np.log(q / softmax(g / T))).mean()  # over samples and classes
+    with_teacher = {"text": annealed, "hinton": T**2 * annealed, "li": T**2 * divergence}
     labels = -np.log(softmax(g)[[0, 1], Y.numpy()]).mean()
-    scale = T**2 if scaled else 1
-    expected = alpha * annealed * scale + (1 - alpha) * labels
-    value = Distillation(T, alpha, scaled)(G, Batch(None, Y, Z)).item()
+    expected = alpha * with_teacher[variant] + (1 - alpha) * labels
+    value = Distillation(T, alpha, variant)(G.double(), Batch(None, Y, Z.double())).item()
     assert value == pytest.approx(expected, rel=1e-6)
     assert supervised(G, Batch(None, Y)).item() == pytest.approx(labels, rel=1e-6)
+
+
+def gradient(objective, g, z):
+    g = g.clone().requires_grad_()
+    (of_logits,) = torch.autograd.grad(objective(g, Batch(None, Y, z)), g)
+    return of_logits
+
+
+@pytest.mark.parametrize("T", [2.0, 5.0, 20.0])
+def test_the_teachers_part_of_the_gradient_in_closed_form(T):
+    g, z, K = G.double(), Z.double(), 3
+    by_hand = torch.tensor(softmax((g / T).numpy()) - softmax((z / T).numpy())) / len(g)
+    scale = {"text": 1 / T, "hinton": T, "li": T / K}
+    for variant, factor in scale.items():
+        of_teacher = gradient(Distillation(T, 1.0, variant), g, z)
+        assert torch.allclose(of_teacher, factor * by_hand), variant
+
+
+def test_at_temperature_20_the_text_hardly_distils_and_the_other_variants_do():
+    # Typical logits: of a teacher that is sure of a class, of a student that is not yet.
+    rng = torch.Generator().manual_seed(0)
+    y = torch.randint(10, (256,), generator=rng)
+    z = torch.randn(256, 10, generator=rng).double() * 2 + 10 * torch.eye(10)[y].double()
+    g = torch.randn(256, 10, generator=rng).double()
+
+    def share_of_teacher(variant):
+        def norm(alpha):
+            leaf = g.clone().requires_grad_()
+            batch = Batch(None, y, z)
+            distillation = Distillation(20.0, 0.9, variant)
+            of_teacher = 0.9 * distillation.with_teacher(leaf, z)
+            part = of_teacher if alpha else 0.1 * supervised(leaf, batch)
+            return torch.autograd.grad(part, leaf)[0].norm()
+
+        return float(norm(1) / norm(0))
+
+    assert share_of_teacher("text") < 0.05
+    assert 0.3 < share_of_teacher("li") < 3 < share_of_teacher("hinton")
 
 
 def test_at_high_temperature_distillation_is_logit_matching():
@@ -107,11 +159,13 @@ def test_at_high_temperature_distillation_is_logit_matching():
     g.requires_grad_()
     T, K = 1e4, 3
     (l2,) = torch.autograd.grad(logit_matching(g, Batch(None, Y, z)), g)
-    (kd,) = torch.autograd.grad(Distillation(T, 1.0, scaled=True)(g, Batch(None, Y, z)), g)
+    (kd,) = torch.autograd.grad(Distillation(T, 1.0, "hinton")(g, Batch(None, Y, z)), g)
     assert torch.allclose(kd * 2 * K, l2, rtol=1e-3)
 
 
-@pytest.mark.parametrize("objective", [logit_matching, Distillation(5.0, 0.9)])
+@pytest.mark.parametrize(
+    "objective", [logit_matching, Distillation(5.0, 0.9), Distillation(5.0, 0.9, "text")]
+)
 def test_the_loss_moves_with_the_teacher_and_with_the_student(objective):
     change = torch.eye(3)[:2]
     value = objective(G, Batch(None, Y, Z))
@@ -123,6 +177,8 @@ def test_the_loss_moves_with_the_teacher_and_with_the_student(objective):
 def test_bad_temperatures_and_weights_are_one_line(T, alpha):
     with pytest.raises(GanmcError) as failed:
         Distillation(T, alpha)
+    with pytest.raises(GanmcError, match="variant 'mine'"):
+        Distillation(1.0, 0.5, "mine")
     assert "\n" not in str(failed.value)
 
 

@@ -20,7 +20,13 @@ PROFILE = paths.ROOT / "profiles/paper"
 NETWORKS = TOY | {
     "data": TOY["data"] | {"n_train": 300, "n_fresh": 0},
     "teacher": {"network": "cnn6", "width": 8, "epochs": 15, "batch": 50, "lr": 5e-3},
-    "student": {"network": "lenet_authors", "width": 4, "epochs": 2, "batch": 50, "lr": 1e-3},
+    "student": {
+        "network": "lenet_authors_padded",
+        "width": 4,
+        "epochs": 2,
+        "batch": 50,
+        "lr": 1e-3,
+    },
     "profile": "toy",
 }
 TABLE = {
@@ -37,28 +43,36 @@ TABLE = {
 SCORES = {
     name: SMALL_SCORES[name]
     for name in ("classifier", "inferior_epochs", "levels", "timing_images", "teacher_trees")
-} | {"table": TABLE, "score": {"students": 1, "batch": 6, "lr": 1e-2}}
+} | {"table": TABLE, "score": {"students": 1, "batch": 6, "lr": 1e-2}, "inception": False}
 
 
 def small(network):
     """A network of a profile at toy width and two epochs; how it is trained stays."""
-    name = {"nin": "cnn6", "wrn28": "cnn6"}.get(network["network"], network["network"])
+    others = {"nin": "cnn6", "wrn28": "cnn6", "lenet_authors": "lenet_authors_padded"}
+    name = others.get(network["network"], network["network"])
+        network["network"], network["network"]
+    )
     return network | {"network": name, "width": 2, "epochs": 2, "batch": 50}
 
 
 def small_pair(pair):
     networks = {name: small(pair[name]) for name in ("teacher", "student")}
-    return pair | networks | {"p_fakes": [0.5]}
+    return pair | networks | {"p_fakes": [0.5], "variants": ["li"], "sets": [0]}
 
 
 def at_toy_size(given):
     """A chapter's parameters in the paper's profile: same choices, digits, tiny networks."""
-    given = given | NETWORKS
+    given = given | {name: value for name, value in NETWORKS.items() if name in given}
+    if "sets" in given:
+        given["sets"] = [0, 1]
     if "pairs" in given:
         given["pairs"] = [small_pair(pair) for pair in given["pairs"]]
         given["other_student"] = small(given["other_student"])
+        given |= {"folds": 0, "dropout_teacher": None}
     if "p_fakes" in given:
         given["p_fakes"] = given["p_fakes"][::5]
+    if "baseline_p_fakes" in given:
+        given["baseline_p_fakes"] = [0.5]
     return given | SCORES if "table" in given else given
 
 

@@ -169,7 +169,9 @@ def test_a_source_is_a_function_of_its_stream(name):
 # learners
 
 
-@pytest.mark.parametrize("name", ["lenet_authors", "cnn5", "nin"])  # plain, batch norm, dropout
+@pytest.mark.parametrize(
+    "name", ["lenet_authors_padded", "cnn5", "nin"]
+)  # plain, batch norm, dropout
 def test_learners_side_by_side_are_learners_alone(name):
     together = train_toys(
         toy_learner(0.2, 0, name), toy_learner(0.5, 1, name), toy_learner(1.0, 0, name)

@@ -13,7 +13,7 @@ import yaml
 
 from ganmc_utils.core.parameters import (
     NOTEBOOKS,
-    NetworkChapter,
+    NetworkModels,
     ParameterGroup,
     Parameters,
     notebook_defaults,
@@ -70,7 +70,7 @@ def shared_by_all() -> str:
 def shared_by_network_chapters() -> str:
     """The section of what chapters 00 to 05 and 07 take, with the same defaults."""
     defaults = notebook_defaults("00_teachers_and_gan")
-    table = notebook_table(NetworkChapter, set(Parameters.model_fields), defaults)
+    table = notebook_table(NetworkModels, set(Parameters.model_fields), defaults)
     return f"## The chapters on networks: 00 to 05 and 07\n\n{table}"
 
 
@@ -79,8 +79,8 @@ def section_of_notebook(notebook: str) -> str:
     model = NOTEBOOKS[notebook]
     shared = Parameters
     others = "the parameters of all notebooks"
-    if issubclass(model, NetworkChapter):
-        shared = NetworkChapter
+    if issubclass(model, NetworkModels):
+        shared = NetworkModels
         others += " and of the chapters on networks"
     sentence = f"## Chapter {notebook[:2]}\n\n`{notebook}` takes {others}"
     if set(model.model_fields) == set(shared.model_fields):
@@ -143,6 +143,8 @@ def type_in_words(schema: dict[str, Any]) -> str:
         return f"[{name}]({target_of(name)})"
     if "anyOf" in schema:
         return " or ".join(type_in_words(choice) for choice in schema["anyOf"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
     if "enum" in schema:
         *others, last = (f"`{choice}`" for choice in schema["enum"])
         return f"{', '.join(others)} or {last}"

@@ -376,6 +376,16 @@ class DnnCompression(SetChapter):
     )
     pairs: list[Pair] = Field(description="The rows of Table 1. Empty: none is trained.")
 
+    @model_validator(mode="after")
+    def check_that_pairs_have_sets(self) -> "DnnCompression":
+        """A pair is trained on some of the chapter's sets."""
+        for pair in self.pairs:
+            if unknown := set(pair.sets) - set(self.sets):
+                raise ValueError(
+                    f"a pair is to be trained on sets {sorted(unknown)}, which sets lacks"
+                )
+        return self
+
 
 class PFakeSweep(SetChapter):
     """Chapter 02: the share of GAN images (Fig. 2a)."""
@@ -496,7 +506,7 @@ def check(notebook: str, names: dict[str, Any]) -> Parameters:
 
 def is_parameter(name: str, names: dict[str, Any]) -> bool:
     """Whether a global name of a notebook is one of its parameters, known or not."""
-    is_literal = type(names[name]) in (bool, int, float, str, list, dict, tuple, type(None))
+    is_literal = type(names[name]) in (bool, int, float, str, list, dict, type(None))
     return is_literal and not name.startswith("_") and name not in ("In", "Out")
 
 

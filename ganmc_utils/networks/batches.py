@@ -46,8 +46,9 @@ class EpochBatches:
         batch: images of a batch.
         z: the teacher's logits of x, (n, K), or None.
         augment: "none"; "flips" turns images left-right with probability 1/2; "flips+crops" shifts
-            them too, for learners without a teacher.
+            them too.
         z_flipped: the teacher's logits of x.flip(3), where augment is "flips" and there is a z.
+        teacher: labels the images as they are seen, after their augmentation; in the place of z.
         name: begins the random streams and the error messages.
 
     Raises:
@@ -62,6 +63,7 @@ class EpochBatches:
         z: Tensor | None = None,
         augment: str = "none",
         z_flipped: Tensor | None = None,
+        teacher: Teacher | None = None,
         name: str = "train",
     ):
         if batch > len(x):
@@ -71,7 +73,7 @@ class EpochBatches:
         if augment not in AUGMENTATIONS or (augment == "flips+crops" and z is not None):
             raise GanmcError(
                 f"{name} data: augment {augment!r}; "
-                "choose none or flips, without a teacher also flips+crops"
+                "choose none, flips or flips+crops, the last with a teacher in the place of logits"
             )
         self.x = x
         self.y = y
@@ -79,6 +81,7 @@ class EpochBatches:
         self.batch = batch
         self.augment = augment
         self.z_flipped = z_flipped
+        self.teacher = teacher
         self.name = name
         self.steps_per_epoch = len(x) // batch
         # By seed, what was asked for last, as many learners of a seed ask for the same.
@@ -108,6 +111,8 @@ class EpochBatches:
             x = torch.where(flipped[:, None, None, None], x.flip(3), x)
             if z is not None:
                 z = torch.where(flipped[:, None], self.z_flipped[rows], z)
+        if self.teacher:
+            z = self.teacher(x)
         return Batch(x, y, z)
 
     def order_of(self, epoch: int, seed: int) -> Tensor:
@@ -135,6 +140,8 @@ class TeacherLabelledStream:
         teacher: gives their logits; None: no logits.
         device: of the random stream.
         name: of the random stream.
+        classes: whose class an image bears: "source" (the one it was meant to be of) or "teacher"
+            (the one that the teacher predicts).
     """
 
     def __init__(
@@ -144,8 +151,10 @@ class TeacherLabelledStream:
         teacher: Teacher | None,
         device: str | torch.device,
         name: str,
+        classes: str = "source",
     ):
         self.source = source
+        self.classes = classes
         self.batch = batch
         self.teacher = teacher
         self.device = device
@@ -167,6 +176,8 @@ class TeacherLabelledStream:
         stream = random_stream(self.device, self.name, block)
         self.x, self.y = self.source.sample(BATCHES_AHEAD * self.batch, stream)
         self.z = self.teacher(self.x) if self.teacher else None
+        if self.classes == "teacher" and self.teacher:
+            self.y = self.z.argmax(1)
         self.block = block
 
 

@@ -39,43 +39,61 @@ def logit_matching(g: Tensor, batch: Batch) -> Tensor:
     return squares.sum(1).mean()
 
 
+VARIANTS = ("text", "hinton", "li")
+
+
 @dataclass(frozen=True)
 class Distillation:
-    """Annealed cross-entropy: alpha L_T + (1 - alpha) L_0, mean over the batch.
+    """Annealed cross-entropy with the teacher, and cross-entropy with the class c.
 
-        L_T = -sum_j q_j(z / T) log q_j(g / T)
-        L_0 = -log q_y(g)
+    With q(a) the softmax of a, L_0 = -log q_c(g) and L_T = -sum_j q_j(z / T) log q_j(g / T), means
+    over the batch:
 
-    with q the softmax, z the teacher's logits and y the class.
+        text    alpha L_T + (1 - alpha) L_0, as the paper's text has it
+        hinton  alpha T^2 L_T + (1 - alpha) L_0 (Hinton et al., 2015)
+        li      alpha T^2 KL / K + (1 - alpha) L_0, with KL = L_T less the teacher's own entropy
+
+    `li` is what Table 1 was run with (Li, 2018): its KLDivLoss averages over the K classes, too.
+    The teacher's part of the gradient is (q_j(g / T) - q_j(z / T)) times alpha / T in `text`, T^2
+    times that in `hinton`, T^2 / K times that in `li`.
 
     Args:
         T: temperature, above 0.
         alpha: weight of the teacher, in (0, 1].
-        scaled: multiply L_T by T^2, as Hinton et al. (2015) do so that its gradient does not
-            vanish as 1 / T^2. The paper's text has no such factor.
+        variant: text, hinton or li.
 
     Raises:
-        GanmcError: T or alpha is out of its range.
+        GanmcError: T or alpha is out of its range, or the variant is unknown.
     """
 
     T: float
     alpha: float
-    scaled: bool = False
+    variant: str = "li"
 
     def __post_init__(self):
         if not self.T > 0:
             raise GanmcError(f"distillation: T = {self.T}; choose a temperature above 0")
         if not 0 < self.alpha <= 1:
             raise GanmcError(f"distillation: alpha = {self.alpha}; choose it in (0, 1]")
+        if self.variant not in VARIANTS:
+            names = ", ".join(VARIANTS)
+            raise GanmcError(f"distillation: variant {self.variant!r}; choose one of {names}")
 
     def __call__(self, g: Tensor, batch: Batch) -> Tensor:
         """The objective of logits g (B, K) and a batch with z: a scalar."""
-        soft_labels = F.softmax(batch.z / self.T, 1)
-        annealed = F.cross_entropy(g / self.T, soft_labels)
-        scale = self.T**2 if self.scaled else 1
         with_class = F.cross_entropy(g, batch.y)
-        return self.alpha * annealed * scale + (1 - self.alpha) * with_class
+        return self.alpha * self.with_teacher(g, batch.z) + (1 - self.alpha) * with_class
+
+    def with_teacher(self, g: Tensor, z: Tensor) -> Tensor:
+        """The teacher's part, before it is weighted by alpha: a scalar."""
+        soft_labels = F.softmax(z / self.T, 1)
+        if self.variant == "li":
+            log_predictions = F.log_softmax(g / self.T, 1)
+            mean_over_all = F.kl_div(log_predictions, soft_labels, reduction="mean")
+            return self.T**2 * mean_over_all
+        annealed = F.cross_entropy(g / self.T, soft_labels)
+        return annealed * (self.T**2 if self.variant == "hinton" else 1)
 
 
-# By their ids in records. `kd` is a class: it has to be given T and alpha.
+# By their ids in records. `kd` is a class: it has to be given T, alpha and the variant.
 OBJECTIVES = Registry(l2=logit_matching, kd=Distillation, supervised=supervised)

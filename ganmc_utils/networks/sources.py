@@ -76,6 +76,41 @@ class FlipsCrops(AugmentationSource):
         return flip_crop(x, rng)
 
 
+class UniformNoise(AugmentationSource):
+    """Pixels drawn uniformly from [-1, 1], each by itself: what labels alone can teach.
+
+    The class is that of a training image that has nothing to do with it.
+    """
+
+    def change(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Noise in the shape of x."""
+        return 2 * torch.rand(x.shape, generator=rng, device=x.device) - 1
+
+
+class ShuffledPixels(AugmentationSource):
+    """Training images with their pixels in a random order: their colours, not their shapes."""
+
+    def change(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """X (n, C, H, W), the pixels of each image permuted by its own draw, channels together."""
+        n, channels = x.shape[:2]
+        pixels = x.flatten(2)  # (n, C, H W)
+        keys = torch.rand(n, pixels.shape[2], generator=rng, device=x.device)
+        order = keys.argsort(1)[:, None].expand(n, channels, -1)
+        return pixels.gather(2, order).view_as(x)
+
+
+class Flipped(Source):
+    """The images of another source, each turned left-right with probability 1/2."""
+
+    def __init__(self, source: Source):
+        self.source = source
+
+    def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw n images of the source and flip them."""
+        x, c = self.source.sample(n, rng)
+        return flip(x, rng), c
+
+
 def flip(x: Tensor, rng: torch.Generator) -> Tensor:
     """X (n, C, H, W) with each image turned left-right with probability 1/2."""
     turned = torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device) < 0.5
@@ -127,4 +162,10 @@ class GeneratedImages(Source):
 
 
 # The sources that are made of the training images alone, by their ids in records.
-IMAGE_SOURCES = Registry(flips=FlipsCrops, mixup=Mixup, jitter=PixelJitter)
+IMAGE_SOURCES = Registry(
+    flips=FlipsCrops,
+    mixup=Mixup,
+    jitter=PixelJitter,
+    noise=UniformNoise,
+    shuffled=ShuffledPixels,
+)

@@ -46,7 +46,7 @@ def teacher_score(
     part: str = "test",
     name: str | None = None,
 ) -> float:
-    """Accuracy of the experiment's teacher (the one of that name where there are several)."""
+    """Accuracy of the experiment's teacher, mean over sets; name: where there are several."""
     rows = frame[
         (frame.experiment == experiment)
         & (frame.student == "none")
@@ -55,7 +55,7 @@ def teacher_score(
     ]
     if name is not None:
         rows = rows[rows.teacher == name]
-    return float(rows.value.iloc[0])
+    return float(rows.value.mean())
 
 
 def scores_of(rows: pd.DataFrame, source: str) -> pd.Series:
@@ -216,9 +216,9 @@ def teacher_and_gan(frame: pd.DataFrame) -> pd.DataFrame:
     for part in ("train", "validation", "test"):
         accuracy = teacher_score(frame, part=part)
         rows.append({"What": f"teacher, {part} accuracy", "Value": f"{accuracy:.3f}"})
-    for seconds in frame[frame.metric == "seconds"].itertuples():
-        what = f"{seconds.experiment}, training time"
-        rows.append({"What": what, "Value": f"{seconds.value:,.0f} s"})
+    seconds = frame[frame.metric == "seconds"].groupby("experiment", sort=False).value
+    for experiment, mean in seconds.mean().items():
+        rows.append({"What": f"{experiment}, training time", "Value": f"{mean:,.0f} s"})
     return text.table_of(rows)
 
 
@@ -238,21 +238,35 @@ def sizes(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def snapshot_choice(frame: pd.DataFrame) -> pd.DataFrame:
-    """Chapter 00: the GAN's snapshots and which of them was chosen.
+    """Chapter 00: the GAN's snapshots, and in how many trained sets each was chosen.
 
     The spread of their samples within a class, and the validation accuracy of a student that was
-    trained briefly on each, by which one is chosen.
+    trained briefly on each, by which one is chosen in each set.
     """
-    spreads = frame[frame.experiment == "gan_spread"].set_index("gan_epoch").value
-    accuracies = frame[frame.experiment == "gan_choice"].set_index("gan_epoch").value
-    chosen = accuracies.idxmax() if len(accuracies) else None
+    spread_rows = frame[frame.experiment == "gan_spread"]
+    choice_rows = frame[frame.experiment == "gan_choice"]
+    if choice_rows.empty:
+        return text.table_of([])
+    spreads = spread_rows.groupby("gan_epoch").value.mean()
+    by_set = choice_rows.groupby(choice_rows.seed.fillna(0))
+    chosen = by_set.apply(lambda of_set: of_set.set_index("gan_epoch").value.idxmax())
     rows = []
-    for epoch, accuracy in accuracies.items():
-        mark = " (chosen)" if epoch == chosen else ""
+    for epoch, accuracies in choice_rows.groupby("gan_epoch").value:
         row = {
             "GAN epochs": f"{epoch:.0f}",
             "Spread within a class (real = 1)": f"{spreads[epoch]:.2f}",
-            "Short student, validation": f"{accuracy:.3f}{mark}",
+            "Short student, validation": text.mean_and_error(accuracies),
+            "Chosen": f"{(chosen == epoch).sum()} of {len(chosen)}",
         }
         rows.append(row)
     return text.table_of(rows)
+
+
+def baseline_sweep(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Fig. 2a for a baseline: accuracy by seed (rows) and share of its images (columns).
+
+    Share 0 is the training data alone.
+    """
+    end = final(frame, "sweep")
+    rows = end[end.source.isin(["train", source])]
+    return rows.pivot_table(index="seed", columns="p_fake", values="value")

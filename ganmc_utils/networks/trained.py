@@ -6,9 +6,9 @@ depends on. A chapter that finds all it shows in the store loads neither data no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,23 +17,42 @@ from tqdm.auto import tqdm
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.meaning import result_key
 from ganmc_utils.core.rounding import to_float16, to_float32
+from ganmc_utils.core.source import Source
 from ganmc_utils.gan.acgan import AcGan, GanSettings
 from ganmc_utils.gan.image_networks import image_networks
-from ganmc_utils.networks.batches import EpochBatches, Mixture, TeacherLabelledStream
+from ganmc_utils.networks.batches import (
+    BatchStream,
+    EpochBatches,
+    Mixture,
+    TeacherLabelledStream,
+)
 from ganmc_utils.networks.data import READERS, choose_device, image_checksum, load_images
-from ganmc_utils.networks.experiment import Student, network_name, short_students
+from ganmc_utils.networks.experiment import (
+    Student,
+    evaluation_epochs,
+    network_name,
+    short_students,
+)
 from ganmc_utils.networks.models import NETWORKS, make_network
 from ganmc_utils.networks.objectives import OBJECTIVES
-from ganmc_utils.networks.sources import IMAGE_SOURCES, GeneratedImages
-from ganmc_utils.networks.training import Learner, Schedule, accuracy, logits, train
+from ganmc_utils.networks.sources import IMAGE_SOURCES, Flipped, GeneratedImages
+from ganmc_utils.networks.training import (
+    Learner,
+    Schedule,
+    accuracy,
+    logits,
+    logits_with_dropout,
+    train,
+)
 
 if TYPE_CHECKING:
-    from ganmc_utils.core.parameters import Network, NetworkChapter
+    from ganmc_utils.core.parameters import Network, NetworkModels
     from ganmc_utils.core.store import Store
 
 EVALUATIONS = 10  # of a network over its training
 COLLAPSED = 0.3  # spread within a class, as a share of the real images', below which we warn
 IMAGES_OF_SPREAD = 1000
+NOISE = 110  # length of w, as in both versions of the paper; the class comes beside it
 TRAINING = (train, Learner, Schedule, EpochBatches)  # what decides any network's weights
 
 
@@ -43,10 +62,12 @@ class TrainedModels:
     Args:
         p: the chapter's parameters: data, teacher, student, gan.
         store: where results are found and kept.
+        set_seed: of the trained set: its split (added to the seed of p.data), teacher and GAN.
     """
 
-    def __init__(self, p: NetworkChapter, store: Store):
-        self.p, self.store = p, store
+    def __init__(self, p: NetworkModels, store: Store, set_seed: int = 0):
+        self.p, self.store, self.set_seed = p, store, set_seed
+        self.images = p.data.model_copy(update={"seed": p.data.seed + set_seed})
         self.device = choose_device(p.device)
         self.checksum = image_checksum(p.data.name, p.data_dir)
         self.checksums = {p.data.name: self.checksum}
@@ -55,8 +76,8 @@ class TrainedModels:
     @cached_property
     def data(self):
         """The images, loaded when the first model has to be trained."""
-        p = self.p
-        return load_images(**p.data.model_dump(), data_dir=p.data_dir, device=self.device)
+        images = self.images.model_dump()
+        return load_images(**images, data_dir=self.p.data_dir, device=self.device)
 
     @cached_property
     def image_shape(self) -> tuple[int, int, int]:
@@ -68,7 +89,7 @@ class TrainedModels:
 
     def key(self, about: dict, *deciders: Callable) -> str:
         """The key of a result that comes from these images."""
-        images = {"data": self.p.data.model_dump(), "checksum": self.checksum}
+        images = {"data": self.images.model_dump(), "checksum": self.checksum}
         return result_key(images | about, load_images, READERS[self.p.data.name], *deciders)
 
     def network(self, network: Network, seed: int) -> torch.nn.Module:
@@ -93,21 +114,45 @@ class TrainedModels:
         if network not in self.teachers:
             d = self.data
             parts = self.parts("train", "validation", "test")
-            trained = self.classifier("teacher", network, d.x_train, d.y_train, 0, parts)
+            seed = self.set_seed
+            trained = self.classifier("teacher", network, d.x_train, d.y_train, seed, parts)
             self.teachers[network] = trained[0]
         return self.teachers[network]
 
     def teacher_history(self, network: Network) -> list[dict]:
         """The teacher's evaluations along its training."""
-        name = self.classifier_name("teacher", network)
+        name = self.classifier_name("teacher", network, self.set_seed)
         if self.store.read(name) is None:
             self.teacher(network)
         return self.store.read(name)
 
-    def classifier_name(self, kind: str, network: Network) -> str:
-        """How the store calls a network that was trained on labels."""
+    def out_of_fold_logits(self, network: Network, n_folds: int) -> torch.Tensor:
+        """Logits (n, K) of the training images by teachers that have not seen them.
+
+        Each of n_folds teachers is trained on all folds but one, which it then labels: what a
+        forest's out-of-bag predictions are to its trees.
+        """
+        d = self.data
+        fold = fold_of_images(len(d.x_train), n_folds, self.device)
+        z = torch.empty(len(d.x_train), d.n_classes, device=self.device)
+        for k in range(n_folds):
+            rest = fold != k
+            kind = f"fold_{k}_of_{n_folds}"
+            x, y = d.x_train[rest], d.y_train[rest]
+            parts = self.parts("validation", "test")
+            teacher, _ = self.classifier(kind, network, x, y, self.set_seed, parts)
+            z[~rest] = logits(teacher, d.x_train[~rest])
+        return z
+
+    def classifier_name(self, kind: str, network: Network, seed: int) -> str:
+        """How the store calls a network that was trained on labels.
+
+        kind: what it is, which also says on which images it was trained.
+        """
         deciders = (*TRAINING, OBJECTIVES["supervised"], NETWORKS[network.network], make_network)
-        key = self.key({kind: network.model_dump()}, to_float16, *deciders, schedule_of)
+        about = {kind: network.model_dump(), "seed": seed}
+        deciders += (fold_of_images,) if kind.startswith("fold") else ()
+        key = self.key(about, to_float16, *deciders, schedule_of)
         return f"{kind}-{network_name(network)}-{key}"
 
     def classifier(self, kind: str, network: Network, x, y, seed: int, parts: dict) -> tuple:
@@ -116,7 +161,7 @@ class TrainedModels:
         The weights are rounded to float16, as they are kept, so that a network is the same whether
         it was trained now or read from its file.
         """
-        name = self.classifier_name(kind, network)
+        name = self.classifier_name(kind, network, seed)
         net = self.network(network, seed)
         stored = self.store.read_tensors(name, self.device)
         if stored is None:
@@ -149,8 +194,8 @@ class TrainedModels:
     @property
     def gan_name(self) -> str:
         """How the store calls the GAN."""
-        settings = self.p.gan.model_dump(exclude={"choice_epochs"})
-        return f"acgan-images-{self.key({'gan': settings}, *self.gan_deciders)}"
+        about = {"gan": self.p.gan.model_dump(exclude={"choice_epochs"}), "seed": self.set_seed}
+        return f"acgan-images-{self.key(about, *self.gan_deciders)}"
 
     @property
     def gan_deciders(self) -> tuple:
@@ -172,10 +217,12 @@ class TrainedModels:
             epochs=p.epochs,
             snapshots=tuple(p.snapshots),
             members=1,
+            noise=NOISE,
             batch=p.batch,
             lr=p.lr,
         )
-        gan = AcGan(d.x_train[None], d.y_train[None], settings, [0], image_networks(p.width))
+        x, y = d.x_train[None], d.y_train[None]
+        gan = AcGan(x, y, settings, [self.set_seed], image_networks(p.width))
         return gan.train(self.store.own / f"{self.gan_name}.safetensors")
 
     def generator(self, epoch: int) -> GeneratedImages:
@@ -248,7 +295,7 @@ class TrainedModels:
         The students of the choice see generated images alone, for p.gan.choice_epochs epochs.
         """
         label = "short students that choose the GAN's epoch"
-        histories = self.students(short_students(self.p), [0], label)
+        histories = self.students(short_students(self.p), [self.set_seed], label)
         scores = {student.gan_epoch: h[-1]["validation"] for (student, _), h in histories.items()}
         return max(scores, key=scores.get), scores
 
@@ -260,19 +307,23 @@ class TrainedModels:
         Students with the same teacher and schedule train side by side, on shared batches. The GAN's
         epoch that a plan leaves open is the one that validation has chosen.
         """
-        decided = [self.with_gan_epoch(student) for student in dict.fromkeys(students)]
-        names = {(s, seed): self.student_name(s, seed) for s in decided for seed in seeds}
+        decided = {student: self.with_gan_epoch(student) for student in students}
+        names = {(s, seed): self.student_name(s, seed) for s in decided.values() for seed in seeds}
         missing = [unit for unit, name in names.items() if self.store.read(name) is None]
         for group in self.groups(missing):
             self.train_students(group, names, f"{label} ({len(group)})")
-        self.note_use_of_models(decided)
-        return {unit: self.store.read(name) for unit, name in names.items()}
+        self.note_use_of_models(decided.values())
+        return {
+            (student, seed): self.store.read(names[decided[student], seed])
+            for student in decided
+            for seed in seeds
+        }
 
-    def note_use_of_models(self, students: list[Student]) -> None:
+    def note_use_of_models(self, students: Iterable[Student]) -> None:
         """Count the teachers and the GAN behind some students among what a record shows."""
         teachers = {student.teacher for student in students if student.asks_teacher}
         for teacher in teachers:
-            self.store.read(self.classifier_name("teacher", teacher))
+            self.store.read(self.classifier_name("teacher", teacher, self.set_seed))
         if any(student.sees_gan for student in students):
             self.store.read(self.gan_name)
 
@@ -286,7 +337,7 @@ class TrainedModels:
         """(student, seed) pairs that can train side by side."""
         groups: dict[tuple, list] = {}
         for student, seed in units:
-            schedule = schedule_of(student.network, self.p.data.n_train, student.epochs)
+            schedule = student_schedule(student, self.p.data.n_train)
             shared = (student.teacher, schedule, student.network.batch)
             groups.setdefault(shared, []).append((student, seed))
         return list(groups.values())
@@ -297,7 +348,7 @@ class TrainedModels:
         learners = self.learners(group)
         name = f"students-{result_key({'students': [names[unit] for unit in group]})}"
         working = self.store.working_path(name)
-        schedule = schedule_of(first.network, self.p.data.n_train, first.epochs)
+        schedule = student_schedule(first, self.p.data.n_train)
         parts = self.parts("validation", "test")
         train(learners, schedule, parts, working, self.fingerprint(name), label)
         for unit, learner in zip(group, learners):
@@ -309,16 +360,21 @@ class TrainedModels:
         """How the store calls a student's history: by all that it depends on."""
         about = {"seed": seed} | asdict(replace(student, teacher=None, network=None))
         about["network"] = student.network.model_dump()
-        deciders = [*TRAINING, Mixture, TeacherLabelledStream, make_network, logits, schedule_of]
-        deciders += [student_learner, training_batches, generated_batches, objective_of]
+        deciders = [*TRAINING, Mixture, TeacherLabelledStream, make_network, logits]
+        deciders += [student_schedule, student_learner, training_batches, source_of, stream_of]
         deciders += [NETWORKS[student.network.network], OBJECTIVES[student.objective]]
         if student.asks_teacher:
-            about["teacher"] = self.classifier_name("teacher", student.teacher)
+            about["teacher"] = self.classifier_name("teacher", student.teacher, self.set_seed)
+        if student.source == "train_oob":
+            about["folds"] = self.p.folds
+            deciders.append(fold_of_images)
         if student.sees_gan:
             # The generator after an epoch is the same however long the training went on.
             later = {"choice_epochs", "snapshots", "epochs"}
-            about["gan"] = self.p.gan.model_dump(exclude=later)
+            about["gan"] = self.p.gan.model_dump(exclude=later) | {"seed": self.set_seed}
             deciders += self.gan_deciders
+        if student.teacher_dropout:
+            deciders.append(logits_with_dropout)
         if student.source in IMAGE_SOURCES:
             deciders.append(IMAGE_SOURCES[student.source])
         words = f"student-{student.network.network}-{student.objective}-{student.source}"
@@ -326,37 +382,70 @@ class TrainedModels:
 
     def learners(self, group: list) -> list[Learner]:
         """The learners of (student, seed) pairs with one teacher; each source has one stream."""
-        label_images = self.teacher_logits(group)
         real, generated, learners = {}, {}, []
         for student, seed in group:
             network = student.network
-            of_training = (network.batch, network.augment)
+            of_training = (network.batch, network.augment, student.teacher_dropout)
+            of_training += (student.source == "train_oob",)
             if of_training not in real:
-                real[of_training] = training_batches(self.data, network, label_images)
+                real[of_training] = self.training_batches(group, student)
             of_source = (student.source.removeprefix("train+"), student.gan_epoch)
-            of_source += (network.batch, student.jitter_scale)
+            of_source += (network.batch, student.jitter_scale, student.teacher_dropout)
+            of_source += (network.augment == "flips",)
             if student.p_fake and of_source not in generated:
-                generated[of_source] = self.source_batches(student, label_images)
+                generated[of_source] = self.source_batches(group, student)
             batches = Mixture(real[of_training], generated.get(of_source), student.p_fake)
             net = self.network(network, seed)
             learners.append(student_learner(student, seed, net, batches, self.p.compile))
         return learners
 
-    def teacher_logits(self, group: list) -> Callable | None:
+    def labeller(self, group: list, with_dropout: bool) -> Callable | None:
         """The function from images to the logits of the group's teacher; None: nobody asks it."""
         if not any(student.asks_teacher for student, _ in group):
             return None
         teacher = self.teacher(group[0][0].teacher)
-        return lambda x: logits(teacher, x)
+        label = logits_with_dropout if with_dropout else logits
+        return partial(label, teacher)
 
-    def source_batches(self, student: Student, label_images: Callable | None):
+    def training_batches(self, group: list, student: Student) -> EpochBatches:
+        """Batches of the training images as a student sees them."""
+        label = self.labeller(group, student.teacher_dropout)
+        if student.source == "train_oob":
+            z = self.out_of_fold_logits(student.teacher, self.p.folds)
+            return EpochBatches(self.data.x_train, self.data.y_train, student.network.batch, z)
+        return training_batches(self.data, student, label)
+
+    def source_batches(self, group: list, student: Student):
         """Batches of the images that are not training images."""
+        label = self.labeller(group, student.teacher_dropout)
         generator = self.generator(student.gan_epoch) if student.sees_gan else None
-        return generated_batches(self.data, student, generator, label_images, self.device)
+        return stream_of(self.data, student, generator, label, self.device)
 
 
-def schedule_of(network: Network, n_train: int, epochs: int | None = None) -> Schedule:
+def students_of_sets(models: dict[int, TrainedModels], students: list[Student], label: str) -> dict:
+    """{(student, set): history} of one student of each kind in every set.
+
+    models: the trained models of each set, by its seed.
+    """
+    histories = {}
+    for seed, trained in models.items():
+        histories |= trained.students(students, [seed], f"{label}, set {seed}")
+    return histories
+
+
+def schedule_of(
+    network: Network,
+    n_train: int,
+    epochs: int | None = None,
+    evaluations: int | tuple[int, ...] = EVALUATIONS,
+) -> Schedule:
     """The schedule of a network: an epoch is as many images as the training part has.
+
+    Args:
+        network: how it is trained.
+        n_train: images of the training part.
+        epochs: None: those of the network.
+        evaluations: how many, or after which steps.
 
     Raises:
         GanmcError: a batch is larger than the training part.
@@ -364,15 +453,22 @@ def schedule_of(network: Network, n_train: int, epochs: int | None = None) -> Sc
     if network.batch > n_train:
         problem = f"batch {network.batch} is larger than the {n_train} training images"
         raise GanmcError(f"{network.network}: {problem}; lower the batch")
-    steps = (epochs or network.epochs) * (n_train // network.batch)
     return Schedule(
-        steps,
+        (epochs or network.epochs) * (n_train // network.batch),
         network.lr,
         network.optimizer,
         network.decay,
         network.weight_decay,
-        EVALUATIONS,
+        evaluations,
     )
+
+
+def student_schedule(student: Student, n_train: int) -> Schedule:
+    """The schedule of a student, evaluated densely at its start."""
+    epochs = student.epochs or student.network.epochs
+    steps_per_epoch = max(1, n_train // student.network.batch)
+    steps = tuple(epoch * steps_per_epoch for epoch in evaluation_epochs(epochs))
+    return schedule_of(student.network, n_train, epochs, steps)
 
 
 def student_learner(student: Student, seed: int, net, batches, compile: bool) -> Learner:
@@ -385,31 +481,55 @@ def student_learner(student: Student, seed: int, net, batches, compile: bool) ->
 def objective_of(student: Student) -> Callable:
     """The objective that a student minimizes."""
     objective = OBJECTIVES[student.objective]
-    return objective(student.T, student.alpha) if student.objective == "kd" else objective
+    if student.objective != "kd":
+        return objective
+    return objective(student.T, student.alpha, student.variant)
 
 
-def training_batches(data, network: Network, label_images: Callable | None) -> EpochBatches:
-    """Batches of the training images, with the teacher's logits where there is one."""
-    x, y = data.x_train, data.y_train
-    z, z_flipped = None, None
-    if label_images:
-        z = label_images(x)
-        z_flipped = label_images(x.flip(3)) if network.augment == "flips" else None
-    return EpochBatches(x, y, network.batch, z, network.augment, z_flipped)
+def training_batches(data, student: Student, label: Callable | None) -> EpochBatches:
+    """Batches of the training images, with the teacher's logits where there is a teacher.
+
+    They are computed once, unless the images are shifted or the teacher's dropout is on: then the
+    teacher labels each image as it is seen.
+    """
+    x, y, network = data.x_train, data.y_train, student.network
+    if label is None:
+        return EpochBatches(x, y, network.batch, augment=network.augment)
+    if network.augment == "flips+crops" or student.teacher_dropout:
+        return EpochBatches(x, y, network.batch, augment=network.augment, teacher=label)
+    z_flipped = label(x.flip(3)) if network.augment == "flips" else None
+    return EpochBatches(x, y, network.batch, label(x), network.augment, z_flipped)
 
 
-def generated_batches(data, student: Student, generator, label_images: Callable | None, device):
-    """Batches of a student's source, labelled by the teacher as they are drawn."""
+def source_of(data, student: Student, generator: GeneratedImages | None) -> Source:
+    """The source of a student's images that are not training images."""
+    name = student.source.removeprefix("train+")
+    if name == "gan":
+        # Generated images are flipped as the training images are (Fig. 2b).
+        return Flipped(generator) if student.network.augment == "flips" else generator
+    scale = [student.jitter_scale] if name == "jitter" else []
+    return IMAGE_SOURCES[name](data.x_train, data.y_train, *scale)
+
+
+def stream_of(data, student: Student, generator, label: Callable | None, device) -> BatchStream:
+    """Batches of a student's source, labelled by the teacher as they are drawn.
+
+    A generated image bears the class that the GAN was asked for, any other image the class that the
+    teacher predicts: no generator would know the true one.
+    """
     batch, name = student.network.batch, student.source.removeprefix("train+")
     if name == "fresh":
-        z = label_images(data.x_fresh) if label_images else None
-        return EpochBatches(data.x_fresh, data.y_fresh, batch, z, name="fresh")
-    if name == "gan":
-        source = generator
-    else:
-        scale = [student.jitter_scale] if name == "jitter" else []
-        source = IMAGE_SOURCES[name](data.x_train, data.y_train, *scale)
-    return TeacherLabelledStream(source, batch, label_images, device, name)
+        z = label(data.x_fresh) if label else None
+        y = z.argmax(1) if label else data.y_fresh
+        return EpochBatches(data.x_fresh, y, batch, z, name="fresh")
+    source = source_of(data, student, generator)
+    classes = "source" if name == "gan" else "teacher"
+    return TeacherLabelledStream(source, batch, label, device, name, classes)
+
+
+def fold_of_images(n: int, n_folds: int, device: torch.device) -> torch.Tensor:
+    """The fold of each of n training images, which are in no order: int64 (n,)."""
+    return torch.arange(n, device=device) % n_folds
 
 
 def spread_within_classes(x, y) -> float:

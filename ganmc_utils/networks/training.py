@@ -31,7 +31,8 @@ class Schedule:
 
     optimizer: "adam", or "sgd" with Nesterov momentum 0.9.
     decay: "constant"; "cosine": lr rises over the first twentieth of the steps, then falls to 0.
-    evaluations: evenly over the steps; the last is at the end.
+    evaluations: a number of them, evenly over the steps, the last at the end; or the steps
+        themselves.
     """
 
     steps: int
@@ -39,7 +40,7 @@ class Schedule:
     optimizer: str = "adam"
     decay: str = "constant"
     weight_decay: float = 0.0
-    evaluations: int = 10
+    evaluations: int | tuple[int, ...] = 10
 
     def optimizer_for(self, net: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of a network.
@@ -69,8 +70,10 @@ class Schedule:
 
     def evaluation_steps(self) -> set[int]:
         """The numbers of steps after which the learners are evaluated."""
-        steps = {round(self.steps * k / self.evaluations) for k in range(1, self.evaluations + 1)}
-        return steps - {0}
+        if isinstance(self.evaluations, tuple):
+            return set(self.evaluations)
+        n = self.evaluations
+        return {round(self.steps * k / n) for k in range(1, n + 1)} - {0}
 
 
 @dataclass
@@ -266,6 +269,25 @@ def logits(net: nn.Module, x: Tensor) -> Tensor:
     with autocast(x.device):
         blocks = [net(block) for block in x.split(EVALUATE_BATCH)]
     net.train(was_training)
+    return torch.cat(blocks).float()
+
+
+@torch.no_grad()
+def logits_with_dropout(net: nn.Module, x: Tensor) -> Tensor:
+    """Logits (n, K) of a network in evaluation mode but for its dropout, which stays on.
+
+    The masks follow from the images, so that a resumed run sees those it would have seen.
+    """
+    dropouts = [module for module in net.modules() if isinstance(module, nn.Dropout)]
+    seed = int(x.double().abs().sum() * 1e3) % 2**31
+    on_cuda = [x.device] if x.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=on_cuda), autocast(x.device):
+        torch.manual_seed(seed)
+        for dropout in dropouts:
+            dropout.train()
+        blocks = [net(block) for block in x.split(EVALUATE_BATCH)]
+        for dropout in dropouts:
+            dropout.eval()
     return torch.cat(blocks).float()
 
 
