@@ -89,8 +89,8 @@ class Distillation:
         soft_labels = F.softmax(z / self.T, 1)
         if self.variant == "li":
             log_predictions = F.log_softmax(g / self.T, 1)
-            mean_over_all = F.kl_div(log_predictions, soft_labels, reduction="mean")
-            return self.T**2 * mean_over_all
+            divergence = F.kl_div(log_predictions, soft_labels, reduction="none")  # (B, K)
+            return self.T**2 * divergence.mean()
         annealed = F.cross_entropy(g / self.T, soft_labels)
         return annealed * (self.T**2 if self.variant == "hinton" else 1)
 
