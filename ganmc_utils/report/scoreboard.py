@@ -6,11 +6,15 @@ A number of the scoreboard leads to what measures it in two hops:
    forests/claims.py (Sec. 4) or scores/claims.py (Sec. 5);
 2. its `measure`, a function in the same file: it says which rows are subtracted from which.
 
-The t-interval and the verdict are in report/statistics.py; a claim with a second half ("25 times
+The intervals and the verdict are in report/statistics.py; a claim with a second half ("25 times
 smaller") is judged by `verdict_with_fold` in report/claim.py.
+
+Each claim is judged at 95% on its own, except for the few of PRIMARY: named in advance, they share
+one familywise error of 5% (`report.statistics.holm`).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -19,57 +23,159 @@ from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.records import Record, Row
 from ganmc_utils.forests import claims as forest_claims
 from ganmc_utils.networks import claims as network_claims
-from ganmc_utils.report import plots, text
+from ganmc_utils.report import plots, statistics, text
 from ganmc_utils.report.claim import Judgement, judge_claim
-from ganmc_utils.report.paper import paper_score
+from ganmc_utils.report.paper import has_scale_of_paper, paper_score
 from ganmc_utils.scores import claims as score_claims
 
 CLAIMS = network_claims.CLAIMS + forest_claims.CLAIMS + score_claims.CLAIMS
 
+MOST_PRIMARY = 12
+PRIMARY = {
+    ("l2_mixture_over_train", "cifar10"): "Abstract (deep networks); Fig. 1",
+    ("pairs_mixture_over_train", "cifar10"): "Contribution 2; Table 1: every pair",
+    ("p_fake_interior", "cifar10"): "Fig. 2a: a mixture is best",
+    ("flips_and_gan", "cifar10"): "Fig. 2b: both together are best",
+    ("gan_epochs", "cifar10"): "Fig. 2c: a better GAN, a better student",
+    ("gan_harms_supervised", "cifar10"): "Fig. 2d: it is compression that gains",
+    ("gan_over_train_single", "magic"): "Abstract (random forests); Table 3 and Figs. 3a to 3d",
+    ("gan_over_train_single", "higgs_1k"): "The same: the smallest of its tables",
+    ("gan_over_train_single", "evergreen"): "The same: the third of its tables",
+    ("supervised_gan_no_help_single", "magic"): "Fig. 3e",
+    ("paper_time_20", "magic"): "Contribution 3; Fig. 3f: the largest forest, so the least loss",
+    ("inferior_scores_lower_paper", "cifar10"): "Abstract and contribution 4; Table 4",
+}
+"""The primary claims, by id and dataset, and why: the abstract's and each figure's headline."""
+
+CONDITIONAL = "conditional on one split, teacher and GAN"
+
 
 def judge(run_records: Sequence[Record]) -> list[Judgement]:
-    """Judge every claim on every dataset for which the records hold what it needs.
+    """Judge every claim on every dataset for which the record of its chapter holds what it needs.
 
     Raises:
         GanmcError: if not one claim can be judged.
     """
+    by_chapter: dict[str, list[Record]] = {}
+    for record in run_records:
+        by_chapter.setdefault(record.notebook, []).append(record)
+    frames = {
+        (notebook, dataset): rows_of_dataset
+        for notebook, of_chapter in by_chapter.items()
+        for dataset, rows_of_dataset in evidence(of_chapter).groupby("dataset")
+    }
     judgements = []
-    if run_records:
-        frame = records.as_frame(*run_records)
-        for claim in CLAIMS:
-            for dataset in claim.datasets:
-                judgement = judge_claim(claim, frame, dataset)
-                if judgement is not None:
-                    judgements.append(judgement)
+    for claim in CLAIMS:
+        for dataset in claim.datasets:
+            if (claim.notebook, dataset) not in frames:
+                continue
+            frame, record = frames[claim.notebook, dataset], by_chapter[claim.notebook][0]
+            judgement = judge_claim(claim, frame, dataset)
+            if judgement is not None:
+                judgements.append(with_scale_and_method(judgement, record, frame))
     if not judgements:
         raise GanmcError(
             "no record holds what a claim needs; run notebooks/06_random_forests.ipynb first"
         )
-    return judgements
+    return with_primary_verdicts(judgements)
+
+
+def evidence(run_records: Sequence[Record]) -> pd.DataFrame:
+    """The rows of the records of one chapter, with what the intervals need of its parameters.
+
+    Column n_test: how many test images the rows have in common, for Secs. 3 and 5. Seeds of one
+    trained set share its test part. Several sets draw their validation and test parts from one
+    pool: what their differences do not show is the choice of that pool. The tables of chapter 06
+    have another split for each seed, and no such column.
+
+    Column real_students: how many students are behind the Compression Score of the real data.
+    Column last_inferior: how many epochs the inferior GAN was trained on its class loss.
+    """
+    frame = records.as_frame(*run_records)
+    parameters = run_records[0].parameters
+    if "data" in parameters:
+        data = parameters["data"]
+        pool = data["n_validation"] + data["n_test"]
+        frame["n_test"] = pool if has_several_sets(run_records[0]) else data["n_test"]
+    if "score" in parameters:
+        frame["real_students"] = parameters["score"]["students"] * len(parameters["seeds"])
+        frame["last_inferior"] = max(parameters["inferior_epochs"])
+    return frame
+
+
+def has_several_sets(record: Record) -> bool:
+    """Whether the seeds of a record are trained sets: each its split, teacher, GAN and students."""
+    return len(record.parameters.get("sets", [])) > 1
+
+
+def with_scale_and_method(judgement: Judgement, record: Record, frame: pd.DataFrame) -> Judgement:
+    """The judgement with what its verdict is about."""
+    claim, dataset = judgement.claim, judgement.dataset
+    method = claim.method(record.parameters, frame, dataset)
+    if claim.shares_one_set and not has_several_sets(record):
+        method = f"{method}; {CONDITIONAL}"
+    return replace(judgement, scale=scale_of(record, dataset), method=method)
+
+
+def scale_of(record: Record, dataset: str) -> str:
+    """At which scale a record has a dataset: a smoke test, the paper's, or smaller than that."""
+    if record.profile == "quick":
+        return "smoke test"
+    return "paper's setting" if has_scale_of_paper(record.parameters, dataset) else "reduced"
+
+
+def with_primary_verdicts(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """The judgements, with the p-values of the primary ones adjusted for their number (Holm).
+
+    A primary verdict whose adjusted p-value is not below 0.05 becomes inconclusive. A claim without
+    a p-value (one value) counts with p = 1.
+    """
+    primary = [j for j in judgements if (j.claim.id, j.dataset) in PRIMARY]
+    adjusted = statistics.holm([1.0 if j.interval.p is None else j.interval.p for j in primary])
+    p_holm = {(j.claim.id, j.dataset): p for j, p in zip(primary, adjusted, strict=True)}
+    return [with_adjusted_p(j, p_holm.get((j.claim.id, j.dataset))) for j in judgements]
+
+
+def with_adjusted_p(judgement: Judgement, p_holm: float | None) -> Judgement:
+    """The judgement of a primary claim by its adjusted p-value, any other as it is (None)."""
+    if p_holm is None:
+        return judgement
+    if judgement.verdict == "inconclusive" or p_holm < statistics.ALPHA:
+        return replace(judgement, p_holm=p_holm)
+    reason = f"p = {p_holm:.2f} after Holm"
+    return replace(judgement, p_holm=p_holm, verdict="inconclusive", reason=reason)
 
 
 def table(run_records: Sequence[Record]) -> pd.DataFrame:
-    """One row per claim and dataset: claim (section), verdict, dataset, ours, the paper's.
+    """One row per claim and dataset.
 
-    Ours is the mean [low, high] of the difference and the number n of seeds, and the factor for
-    claims that have one.
+    Columns: the claim and its section; the verdict, and the reason where the interval alone does
+    not give it; the dataset; ours, the mean [low, high] of the difference and the number n of
+    seeds, and the factor for claims that have one; the paper's; scale and method of ours; and
+    whether the claim is primary or exploratory.
     """
-    rows = []
-    for judgement in judge(run_records):
-        claim = judgement.claim
-        interval = text.difference_and_interval(judgement.interval)
-        ours = f"{interval}, n = {judgement.interval.n}"
-        if judgement.fold is not None:
-            ours += f"; {judgement.fold:,.0f}-fold"
-        row = {
-            "Claim": f"{claim.words} ({claim.section})",
-            "Verdict": judgement.verdict,
-            "Dataset": judgement.dataset,
-            "Ours": ours,
-            "Paper": claim.paper(judgement.dataset),
-        }
-        rows.append(row)
-    return pd.DataFrame(rows)
+    return text.table_of([table_row(judgement) for judgement in judge(run_records)])
+
+
+def table_row(judgement: Judgement) -> dict[str, str]:
+    """One row of the scoreboard by its headers."""
+    claim = judgement.claim
+    ours = f"{text.difference_and_interval(judgement.interval)}, n = {judgement.interval.n}"
+    if judgement.fold is not None:
+        ours += f"; {judgement.fold:,.0f}-fold"
+    verdict = judgement.verdict
+    if judgement.reason:
+        verdict += f" ({judgement.reason})"
+    return {
+        "Claim": f"{claim.words} ({claim.section})",
+        "Verdict": verdict,
+        "Dataset": judgement.dataset,
+        "Ours": ours,
+        "Paper": claim.paper(judgement.dataset),
+        "Scale": judgement.scale,
+        "Method": judgement.method,
+        "Family": judgement.family,
+    }
 
 
 def rows(run_records: Sequence[Record]) -> list[Row]:
@@ -78,7 +184,7 @@ def rows(run_records: Sequence[Record]) -> list[Row]:
 
 
 def row_of(judgement: Judgement) -> Row:
-    """One verdict as a row; the bounds of an interval of one seed are null."""
+    """One verdict as a row; the bounds and the p-value of one seed are null."""
     interval = judgement.interval
     has_bounds = interval.n > 1
     return Row(
@@ -93,10 +199,16 @@ def row_of(judgement: Judgement) -> Row:
         value=interval.mean,
         setting={
             "verdict": judgement.verdict,
+            "reason": judgement.reason,
             "low": interval.low if has_bounds else None,
             "high": interval.high if has_bounds else None,
             "n": interval.n,
+            "p": interval.p,
+            "p_holm": judgement.p_holm,
             "fold": judgement.fold,
+            "scale": judgement.scale,
+            "method": judgement.method,
+            "family": judgement.family,
         },
     )
 
