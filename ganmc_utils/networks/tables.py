@@ -9,12 +9,25 @@ import pandas as pd
 
 from ganmc_utils.core.parameters import DnnCompression
 from ganmc_utils.networks.claims import sweep
+from ganmc_utils.networks.experiment import IMAGE_BASELINES
 from ganmc_utils.report import plots, statistics, text
 from ganmc_utils.report.paper import paper_accuracy
 from ganmc_utils.report.statistics import Interval
 
 # The sources whose accuracy the paper prints.
 PRINTED_SOURCES = ("teacher", "student_only", "train", "train+gan")
+
+VARIANTS = {  # column of the settings: what its values mean
+    "variant": {
+        "li": "Pair 1, Li's code: T squared, mean over classes",
+        "hinton": "Pair 1, Hinton et al.: T squared",
+        "text": "Pair 1, the paper's text: no T squared",
+    },
+    "teacher_dropout": {
+        0.0: "L2, teacher with dropout, off as it labels",
+        1.0: "L2, the same teacher, dropout on as it labels",
+    },
+}
 
 
 def final(
@@ -270,3 +283,58 @@ def baseline_sweep(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     end = final(frame, "sweep")
     rows = end[end.source.isin(["train", source])]
     return rows.pivot_table(index="seed", columns="p_fake", values="value")
+
+
+def gain_parts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Chapter 01: what the mixture's gain over training data is made of, at the end of training.
+
+    Each line is a paired difference on test. A part that any labelled image brings is in the
+    mixture of noise, too; what is left of the gain is realism.
+    """
+    end = final(frame, "l2")
+    controls = frame[(frame.experiment == "controls") & (frame.split == "test")]
+    mixture = scores_of(end, mixture_source(end))
+    others = {
+        "Training data": scores_of(end, "train"),
+        "Training data, stopped early on validation": scores_of_control(controls, "early_stopped"),
+        "Training data, as many passes over it": scores_of_control(controls, "same_passes"),
+        "Out-of-fold labels": scores_of(end, "train_oob"),
+    }
+    others |= {plots.label(source): scores_of(end, source) for source in IMAGE_BASELINES}
+    rows = []
+    for name, scores in others.items():
+        if len(scores):
+            row = {
+                "Compared with": name,
+                "Test accuracy": text.mean_and_error(scores),
+                "Mixture minus it": text.paired_difference(mixture, scores),
+            }
+            rows.append(row)
+    return text.table_of(rows)
+
+
+def scores_of_control(controls: pd.DataFrame, control: str) -> pd.Series:
+    """Test accuracies by seed of the student of training data at another end of its training."""
+    rows = controls[controls.control == control] if len(controls) else controls
+    return rows.set_index("seed").value
+
+
+def variants(frame: pd.DataFrame) -> pd.DataFrame:
+    """Chapter 01: forms of the distillation, and the teacher's dropout on and off as it labels."""
+    end = final(frame, "variants")
+    rows = []
+    for column, words in VARIANTS.items():
+        if column not in end:
+            continue
+        of_column = end[end[column].notna() & (end.source != "fresh")]
+        for value, of_value in of_column.groupby(column):
+            train = scores_of(of_value, "train")
+            mixture = scores_of(of_value, mixture_source(of_value))
+            row = {
+                "What": words[value],
+                plots.label("train"): text.mean_and_error(train),
+                plots.label("train+gan"): text.mean_and_error(mixture),
+                "Mixture minus training data": text.paired_difference(mixture, train),
+            }
+            rows.append(row)
+    return text.table_of(rows)
