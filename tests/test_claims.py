@@ -9,6 +9,7 @@ from helpers import record, row
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.report import scoreboard
 from ganmc_utils.report.claim import Judgement
+from ganmc_utils.report.statistics import Interval
 
 
 def synthetic(seeds=3, **change):
@@ -122,8 +123,10 @@ def test_every_claim_has_its_own_id_and_a_measure_that_is_named_and_explained():
 def test_scoreboard_and_headline_table():
     run_records = [synthetic()]
     board = scoreboard.table(run_records)
-    assert list(board) == ["Claim", "Verdict", "Dataset", "Ours", "Paper"]
+    columns = ["Claim", "Verdict", "Dataset", "Ours", "Paper", "Scale", "Method", "Family"]
+    assert list(board) == columns
     assert set(board.Dataset) == {"magic"}, "a dataset that was not run has no row"
+    assert set(board.Scale) == {"smoke test"} and set(board.Family) == {"exploratory"}
     assert board.Paper[0] == "+0.023"
     assert re.fullmatch(r"\+0\.1\d\d \[\+0\.\d{3}, \+0\.\d{3}\], n = 3", board.Ours[0])
     table = scoreboard.headline_table(run_records)
@@ -133,7 +136,206 @@ def test_scoreboard_and_headline_table():
 
 
 def test_one_seed_still_makes_rows():
-    assert scoreboard.rows([synthetic(seeds=1)])[0].setting["low"] is None
+    setting = scoreboard.rows([synthetic(seeds=1)])[0].setting
+    assert setting["low"] is None and setting["p"] is None
+    assert (setting["verdict"], setting["reason"]) == ("inconclusive", "one value, no interval")
+
+
+# The lines of one claim: the paper's GAN and ours, the teacher of its scores and of its text
+
+
+def with_single_gan(single=0.78, seeds=3):
+    """A record of both GANs for both teachers: each source better with the main teacher."""
+    rows = []
+    for seed in range(seeds):
+        of_sqrt = rows_of_seed(seed)
+        of_none = rows_of_seed(seed, gan=0.85, teacher="forest_none")
+        rows += of_sqrt + [each for each in of_none if each.experiment != "supervised"]
+        for teacher, score in (("forest_sqrt", single), ("forest_none", single - 0.1)):
+            setting = {"trees": 1, "class_weight": 1.0}
+            about = {"experiment": "single_gan", "teacher": teacher, "setting": setting}
+            rows.append(row(seed=seed, value=score + 0.001 * seed, **about))
+    return rows
+
+
+def test_each_gan_and_each_teacher_has_its_own_line():
+    judgements = judged(record(with_single_gan()))
+    means = {
+        id: judgements[id, "magic"].interval.mean
+        for id in (
+            "gan_over_train_single",
+            "gan_over_train",
+            "gan_over_train_single_none",
+            "gan_over_train_none",
+        )
+    }
+    wanted = [-0.02, 0.1, -0.12, 0.05]
+    assert list(means.values()) == pytest.approx(wanted, abs=0.003)
+    methods = {id: judgements[id, "magic"].method for id in means}
+    assert (
+        methods["gan_over_train_single"]
+        == "the paper's GAN; max_features=sqrt (the paper's scores)"
+    )
+    assert methods["gan_over_train_none"].startswith("ours: GANs chosen and pooled")
+    assert methods["gan_over_train_none"].endswith("max_features=none (the paper's text)")
+    assert judgements["gan_over_train_single", "magic"].verdict == "refuted"
+    assert judgements["gan_over_train", "magic"].verdict == "confirmed"
+
+
+def test_a_record_of_one_teacher_and_no_single_gan_has_one_line():
+    ids = {id for id, _ in judged(synthetic(teacher="forest_none"))}
+    assert "gan_over_train" in ids
+    assert not ids & {"gan_over_train_none", "gan_over_train_single", "gan_over_train_single_none"}
+
+
+def test_where_the_papers_gan_is_the_only_one_it_is_the_chosen_one():
+    gans = [{"class_weight": 1.0, "members": 1}]
+    only = synthetic().model_copy(
+        update={"parameters": {"datasets": [{"name": "magic", "gans": gans}]}}
+    )
+    assert judged(only)["gan_over_train", "magic"].method.startswith("the paper's GAN;")
+    weighted = [{"class_weight": 0.1, "members": 1}]
+    other = only.model_copy(
+        update={"parameters": {"datasets": [{"name": "magic", "gans": weighted}]}}
+    )
+    assert judged(other)["gan_over_train", "magic"].method.startswith("ours")
+
+
+def test_students_of_the_single_gan_without_a_teacher_are_not_those_of_the_pool():
+    rows = synthetic().metrics
+    rows += [
+        row(
+            experiment="supervised",
+            teacher="none",
+            seed=seed,
+            setting={"trees": trees, "gan": "single"},
+            value=0.60 + 0.001 * seed,
+        )
+        for seed in range(3)
+        for trees in (1, 2)
+    ]
+    judgements = judged(record(rows))
+    pool = judgements["supervised_gan_no_help", "magic"].interval.mean
+    single = judgements["supervised_gan_no_help_single", "magic"].interval.mean
+    assert pool == pytest.approx(0.7 - 0.72 + 0.012, abs=0.003)
+    assert single == pytest.approx(0.71 - 0.601 + 0.012, abs=0.003)
+
+
+def test_students_of_other_sizes_are_not_compared():
+    rows = [each for each in with_single_gan() if each.experiment != "supervised"]
+    judgements = judged(record(rows))
+    assert ("gan_best_or_nearly_single", "magic") not in judgements, "it has one tree only"
+    assert ("gan_best_or_nearly", "magic") in judgements
+
+
+@pytest.mark.parametrize("source, id", [("independent", "gan_over_independent")])
+def test_controls_have_lines_where_they_were_run(source, id):
+    rows = synthetic().metrics
+    assert (id, "magic") not in judged(record(rows))
+    rows = rows + [row(source=source, seed=s, value=0.6 + 0.001 * s) for s in range(3)]
+    judgement = judged(record(rows))[id, "magic"]
+    assert judgement.verdict == "confirmed" and judgement.claim.section == "ours, a control"
+
+
+@pytest.mark.parametrize(
+    "loss, speedup, expected",
+    [
+        (0.002, 60.0, "confirmed"),
+        (0.05, 60.0, "refuted"),
+        (0.002, 10.0, "refuted"),
+    ],
+)
+def test_the_papers_own_students_are_judged_at_fixed_sizes(loss, speedup, expected):
+    rows = synthetic().metrics
+    for seed in range(3):
+        for trees in (1, 2, 20):
+            for source, value in (("train+gan", loss), ("train", 0.3)):
+                about = {"experiment": "paper_storage", "seed": seed, "source": source}
+                about["setting"] = {"trees": trees}
+                rows.append(row(metric="loss", value=value + 1e-4 * seed, **about))
+                rows.append(row(metric="speedup", value=speedup + seed, split="none", **about))
+    judgements = judged(record(rows))
+    assert judgements["paper_time_20", "magic"].verdict == expected
+    assert ("paper_time_5", "magic") not in judgements, "that size was not run"
+    assert ("paper_storage_20", "magic") not in judgements
+
+
+def test_a_factor_that_is_open_is_not_confirmed():
+    wide = synthetic().metrics
+    for seed, speedup in enumerate((5.0, 30.0, 60.0)):
+        about = {"experiment": "headline_gan", "seed": seed, "setting": {"limit": 0.012}}
+        wide.append(row(metric="loss", value=0.002 + 1e-4 * seed, **about))
+        wide.append(row(metric="speedup", value=speedup, split="none", **about))
+    judgement = judged(record(wide))["headline_time", "magic"]
+    assert judgement.fold > 25
+    assert (judgement.verdict, judgement.reason) == ("inconclusive", "the factor is not shown")
+
+
+# Scale, and the family of primary claims
+
+
+def test_the_scale_is_that_of_the_record():
+    paper = {"teacher_trees": 500, "fake_per_real": 9}
+    paper["datasets"] = [{"name": "magic", "n_train": 10_000, "gans": []}]
+    run = synthetic().model_copy(update={"profile": "laptop", "parameters": paper})
+    assert {judgement.scale for judgement in judged(run).values()} == {"paper's setting"}
+    smaller = run.model_copy(update={"parameters": paper | {"teacher_trees": 50}})
+    assert {judgement.scale for judgement in judged(smaller).values()} == {"reduced"}
+    assert {judgement.scale for judgement in judged(synthetic()).values()} == {"smoke test"}
+
+
+def test_the_primary_claims_are_few_named_and_explained():
+    assert len(scoreboard.PRIMARY) <= scoreboard.MOST_PRIMARY == 12
+    claims = {claim.id: claim for claim in scoreboard.CLAIMS}
+    for (id, dataset), reason in scoreboard.PRIMARY.items():
+        assert dataset in claims[id].datasets and reason, id
+
+
+def judgement_with(id, dataset, p, verdict):
+    (claim,) = [claim for claim in scoreboard.CLAIMS if claim.id == id]
+    mean = -1 if verdict == "refuted" else 1
+    return Judgement(claim, dataset, Interval(mean, mean - 0.5, mean + 0.5, 5, p), verdict, None)
+
+
+def test_only_primary_verdicts_are_adjusted_for_their_number():
+    judgements = scoreboard.with_primary_verdicts(
+        [
+            judgement_with("l2_mixture_over_train", "cifar10", 0.001, "confirmed"),
+            judgement_with("p_fake_interior", "cifar10", 0.03, "confirmed"),
+            judgement_with("gan_epochs", "cifar10", 0.02, "refuted"),
+            judgement_with("l2_gan_over_train", "cifar10", 0.03, "confirmed"),  # exploratory
+            judgement_with("gan_epochs", "digits", 0.04, "confirmed"),  # not the paper's images
+        ]
+    )
+    assert [judgement.p_holm for judgement in judgements] == [
+        pytest.approx(0.003),
+        pytest.approx(0.04),
+        pytest.approx(0.04),
+        None,
+        None,
+    ]
+    families = [judgement.family for judgement in judgements]
+    assert families == ["primary"] * 3 + ["exploratory"] * 2
+    assert [judgement.verdict for judgement in judgements][2:] == [
+        "refuted",
+        "confirmed",
+        "confirmed",
+    ]
+    more = [judgement_with("flips_and_gan", "cifar10", 0.9, "inconclusive")]
+    (first, second, third, _) = scoreboard.with_primary_verdicts([*judgements[:3], *more])
+    assert (first.verdict, second.verdict, third.verdict) == (
+        "confirmed",
+        "inconclusive",
+        "inconclusive",
+    )
+    assert second.reason == "p = 0.06 after Holm"
+
+
+def test_a_primary_claim_without_a_p_value_counts_as_one():
+    no_p = judgement_with("gan_epochs", "cifar10", None, "inconclusive")
+    other = judgement_with("p_fake_interior", "cifar10", 0.03, "confirmed")
+    assert scoreboard.with_primary_verdicts([no_p, other])[1].verdict == "inconclusive"
+    assert scoreboard.with_primary_verdicts([other])[0].verdict == "confirmed"
 
 
 def test_nothing_is_made_up():

@@ -351,8 +351,8 @@ def teachers_know_training_images(frame: pd.DataFrame, dataset: str) -> Interval
     ]
     intervals = []
     for _, rows_of_teacher in rows.groupby("teacher"):
-        accuracies = rows_of_teacher.assign(seed=rows_of_teacher.seed.fillna(0))
-        intervals.append(interval_of(accuracies.groupby("seed").value.mean() - PERFECT))
+        accuracies = rows_of_teacher.groupby("seed", dropna=False).value.mean()
+        intervals.append(interval_of(accuracies - PERFECT))
     return worst(intervals)
 
 
