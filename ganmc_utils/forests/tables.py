@@ -178,7 +178,7 @@ def out_of_bag(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     rows = []
     for task in p.datasets:
         labels = rows_of(frame, task, "out_of_bag", "train")
-        if labels.empty:
+        if labels.empty or "train" not in task.sources:
             continue
         labels = labels.pivot(index="seed", columns="source", values="value")
         scores = one_tree(frame, task)
@@ -199,7 +199,7 @@ def out_of_bag(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
 
 def realism(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     """What of a source's gain is realism: paired differences from independent columns, one tree."""
-    tasks = [task for task in p.datasets if "independent" in task.sources]
+    tasks = [task for task in p.datasets if {"independent", "train"} <= set(task.sources)]
     rows = []
     for task in tasks:
         scores = one_tree(frame, task)
