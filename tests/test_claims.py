@@ -322,7 +322,7 @@ def test_only_primary_verdicts_are_adjusted_for_their_number():
         "confirmed",
     ]
     more = [judgement_with("flips_and_gan", "cifar10", 0.9, "inconclusive")]
-    (first, second, third, _) = scoreboard.with_primary_verdicts([*judgements[:3], *more])
+    first, second, third = scoreboard.with_primary_verdicts([*judgements[:3], *more])[:3]
     assert (first.verdict, second.verdict, third.verdict) == (
         "confirmed",
         "inconclusive",
