@@ -80,7 +80,7 @@ Teachers and students: networks
   logit_matching
       Eq. 1: ||g - z||^2 = sum_j (g_j - z_j)^2 over the classes; mean over the batch.
   Distillation
-      Annealed cross-entropy: alpha L_T + (1 - alpha) L_0, mean over the batch.
+      Annealed cross-entropy with the teacher, and cross-entropy with the class c.
   Student
       One student: who teaches it, what it minimizes and which images it sees.
   TrainedModels

@@ -50,8 +50,6 @@ def small(network):
     """A network of a profile at toy width and two epochs; how it is trained stays."""
     others = {"nin": "cnn6", "wrn28": "cnn6", "lenet_authors": "lenet_authors_padded"}
     name = others.get(network["network"], network["network"])
-        network["network"], network["network"]
-    )
     return network | {"network": name, "width": 2, "epochs": 2, "batch": 50}
 
 
