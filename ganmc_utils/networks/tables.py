@@ -261,18 +261,27 @@ def snapshot_choice(frame: pd.DataFrame) -> pd.DataFrame:
     if choice_rows.empty:
         return text.table_of([])
     spreads = spread_rows.groupby("gan_epoch").value.mean()
-    by_set = choice_rows.groupby(choice_rows.seed.fillna(0))
-    chosen = by_set.apply(lambda of_set: of_set.set_index("gan_epoch").value.idxmax())
+    by_set = choice_rows.assign(set_seed=choice_rows.seed.fillna(0).astype(int))
+    accuracy_by_set = by_set.pivot(index="set_seed", columns="gan_epoch", values="value")
+    chosen = accuracy_by_set.idxmax(axis=1)
     rows = []
     for epoch, accuracies in choice_rows.groupby("gan_epoch").value:
         row = {
             "GAN epochs": f"{epoch:.0f}",
             "Spread within a class (real = 1)": f"{spreads[epoch]:.2f}",
             "Short student, validation": text.mean_and_error(accuracies),
-            "Chosen": f"{(chosen == epoch).sum()} of {len(chosen)}",
+            "Chosen": times_chosen(chosen, epoch),
         }
         rows.append(row)
     return text.table_of(rows)
+
+
+def times_chosen(chosen: pd.Series, epoch: int) -> str:
+    """In how many sets an epoch was chosen; chosen: the epoch of each set."""
+    times = (chosen == epoch).sum()
+    if len(chosen) == 1:
+        return "yes" if times else ""
+    return f"{times} of {len(chosen)} sets"
 
 
 def baseline_sweep(frame: pd.DataFrame, source: str) -> pd.DataFrame:
