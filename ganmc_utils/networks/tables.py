@@ -269,19 +269,18 @@ def snapshot_choice(frame: pd.DataFrame) -> pd.DataFrame:
         row = {
             "GAN epochs": f"{epoch:.0f}",
             "Spread within a class (real = 1)": f"{spreads[epoch]:.2f}",
-            "Short student, validation": text.mean_and_error(accuracies),
-            "Chosen": times_chosen(chosen, epoch),
+            "Short student, validation": text.mean_and_error(accuracies) + mark(chosen, epoch),
         }
         rows.append(row)
     return text.table_of(rows)
 
 
-def times_chosen(chosen: pd.Series, epoch: int) -> str:
-    """In how many sets an epoch was chosen; chosen: the epoch of each set."""
+def mark(chosen: pd.Series, epoch: int) -> str:
+    """What is added where an epoch was chosen; chosen: the epoch of each set."""
     times = (chosen == epoch).sum()
-    if len(chosen) == 1:
-        return "yes" if times else ""
-    return f"{times} of {len(chosen)} sets"
+    if times == 0:
+        return ""
+    return " (chosen)" if len(chosen) == 1 else f" (chosen in {times} of {len(chosen)} sets)"
 
 
 def baseline_sweep(frame: pd.DataFrame, source: str) -> pd.DataFrame:
