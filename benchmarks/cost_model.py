@@ -19,14 +19,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ganmc_utils import stages
 from ganmc_utils.core import cuda_graphs
-from ganmc_utils.core.parameters import Network, NetworkChapter
+from ganmc_utils.core.parameters import Network, NetworkModels, SetChapter
 from ganmc_utils.core.plan import planned
 from ganmc_utils.gan import acgan, image_networks
 from ganmc_utils.networks import training
-from ganmc_utils.networks.experiment import Student, short_students
+from ganmc_utils.networks.experiment import Student, short_students, with_chosen_share
 from ganmc_utils.networks.models import count_parameters, make_network
 from ganmc_utils.networks.objectives import logit_matching
-from ganmc_utils.networks.trained import schedule_of
+from ganmc_utils.networks.trained import NOISE, schedule_of, student_schedule
 
 Kind = tuple[str, str | int]  # ("step", network), ("label", teacher's network), ("gan", width)
 Work = Counter[Kind]  # images by kind of work
@@ -216,7 +216,7 @@ def cost_of_gan_step(width: int, device: torch.device, n: int = 100) -> ImageCos
     """What a step of both players costs per real image; in float32 (TF32 on CUDA)."""
     x = torch.randn(1, n, 3, 32, 32, device=device)
     y = torch.arange(n, device=device)[None] % 10
-    settings = acgan.GanSettings(batch=n, members=1)
+    settings = acgan.GanSettings(batch=n, members=1, noise=NOISE)
     gan = acgan.AcGan(x, y, settings, [0], image_networks.image_networks(width))
     batch = (x, y, gan.draw_noise(n, settings.noise), gan.draw_classes(n))
     with torch.no_grad():
@@ -247,16 +247,15 @@ WORDS = {
 class WorkCounter:
     """Counts the images that plans ask for. What one plan trains, the next ones find.
 
-    A GAN epoch that a plan leaves to validation is taken to be the last snapshot, and a share to be
-    the same whenever the same candidates are compared. The training images and those held back as
-    fresh are labelled once for each group that trains side by side; the former are not counted:
-    they are few beside those of 200 epochs.
+    Each trained set has its own teachers, GAN and students. A teacher is trained when the first of
+    its students is: no plan lists one that nobody asks. A GAN epoch that a plan leaves to
+    validation is taken to be the last snapshot, and a share of images the last candidate.
     """
 
     def __init__(self):
-        self.trained = set()  # teachers, GANs and units
+        self.trained = set()  # teachers, GANs and units, each with its set
 
-    def is_new(self, model) -> bool:
+    def is_new(self, *model) -> bool:
         """Whether nobody has trained it yet; from now on it is trained."""
         is_new = model not in self.trained
         self.trained.add(model)
@@ -265,42 +264,84 @@ class WorkCounter:
     def work_of_plan(self, plan: dict) -> Work:
         """The images of a chapter.
 
-        plan: the names that its plan cell defines: p, teachers, students, seeds.
+        plan: the names that its plan cell defines: p, students, seeds, and perhaps candidates.
         """
         p, work = plan["p"], Counter()
-        for teacher in filter(self.is_new, plan["teachers"]):
-            work["step", teacher.network] += images_of_training(p, teacher)
-        for students in in_order_of_training(plan["students"]):
-            work += self.work_of_students(p, students, plan["seeds"])
+        for name, students in in_order_of_training(plan):
+            for set_seed, seeds in seeds_by_set(p, name, plan["seeds"]).items():
+                work += self.work_of_students(p, students, seeds, set_seed)
         return work
 
     def work_of_students(
-        self, p: NetworkChapter, students: list[Student], seeds: list[int]
+        self, p: NetworkModels, students: list[Student], seeds: list[int], set_seed: int
     ) -> Work:
-        """The images of students that one call trains, and of the GAN they need."""
+        """The images of students that one call trains, and of the models they need."""
         work = Counter()
         if any(leaves_gan_epoch_open(student) for student in students):
-            work += self.work_of_students(p, short_students(p), [0])
+            work += self.work_of_students(p, short_students(p), [set_seed], set_seed)
         if any(student.sees_gan for student in students):
-            work += self.work_of_gan(p)
+            work += self.work_of_gan(p, set_seed)
         decided = [with_last_snapshot(p, student) for student in students]
         units = [(student, seed) for student in decided for seed in seeds]
-        missing = [unit for unit in units if self.is_new(without_idle_teacher(unit))]
+        missing = [unit for unit in units if self.is_new(set_seed, without_idle_teacher(unit))]
         for group in side_by_side(p, missing):
+            work += self.work_of_teachers(p, group, set_seed)
             work += work_of_group(p, group)
         return work
 
-    def work_of_gan(self, p: NetworkChapter) -> Work:
+    def work_of_gan(self, p: NetworkModels, set_seed: int) -> Work:
         """The images of the GAN's training."""
         settings = p.gan.model_dump_json(exclude={"choice_epochs"})
         images = p.gan.epochs * (p.data.n_train // p.gan.batch) * p.gan.batch
-        return Counter({("gan", p.gan.width): images}) if self.is_new(settings) else Counter()
+        is_new = self.is_new(set_seed, settings)
+        return Counter({("gan", p.gan.width): images}) if is_new else Counter()
+
+    def work_of_teachers(self, p: NetworkModels, group: list[Unit], set_seed: int) -> Work:
+        """The images of the trainings of the teacher that a group asks.
+
+        The out-of-fold teachers take as many steps as the teacher that sees every fold.
+        """
+        if not asks_teacher(group):
+            return Counter()
+        kinds = ["teacher"]
+        if any(student.source == "train_oob" for student, _ in group):
+            kinds += [f"fold {k} of {p.folds}" for k in range(p.folds)]
+        teacher = group[0][0].teacher
+        n_new = sum(self.is_new(set_seed, kind, teacher) for kind in kinds)
+        return Counter({("step", teacher.network): n_new * images_of_training(p, teacher)})
 
 
-def in_order_of_training(students: dict[str, list[Student]]) -> list[list[Student]]:
-    """The lists of a plan as its chapter trains them: candidates before those they are for."""
-    names = sorted(students, key=lambda name: not name.endswith("candidates"))
-    return [students[name] for name in names]
+def in_order_of_training(plan: dict) -> list[tuple[str, list[Student]]]:
+    """The named lists of a plan as its chapter trains them: candidates before the other students.
+
+    The share that a student leaves open is that of the last candidate among the GAN's mixtures.
+    """
+    candidates, students = plan.get("candidates", {}), plan["students"]
+    lists = list(candidates.items())
+    for name in sorted(students, key=lambda name: name != "candidates"):
+        decided = [with_last_candidate(student, candidates) for student in students[name]]
+        lists.append((name, decided))
+    return lists
+
+
+def with_last_candidate(student: Student, candidates: dict[str, list[Student]]) -> Student:
+    """The student with the share of the GAN's last candidate where it leaves its share open."""
+    if student.p_fake is not None:
+        return student
+    return with_chosen_share(student, candidates["gan"][-1])
+
+
+def seeds_by_set(p: NetworkModels, name: str, seeds: list[int]) -> dict[int, list[int]]:
+    """The seeds of a named list of students by the trained set that they belong to.
+
+    Of several sets each has one student of each kind, with its own seed; a pair of Table 1 is
+    trained on the sets that it names. Chapters with seeds have set 0 alone.
+    """
+    if not isinstance(p, SetChapter):
+        return {0: seeds}
+    if name.startswith("pair_"):
+        seeds = p.pairs[int(name.split("_")[1]) - 1].sets
+    return {set_seed: [set_seed] for set_seed in seeds}
 
 
 def leaves_gan_epoch_open(student: Student) -> bool:
@@ -308,7 +349,7 @@ def leaves_gan_epoch_open(student: Student) -> bool:
     return student.sees_gan and student.gan_epoch is None
 
 
-def with_last_snapshot(p: NetworkChapter, student: Student) -> Student:
+def with_last_snapshot(p: NetworkModels, student: Student) -> Student:
     """The student with the last snapshot where it leaves the GAN's epoch open."""
     if not leaves_gan_epoch_open(student):
         return student
@@ -321,36 +362,81 @@ def without_idle_teacher(unit: Unit) -> Unit:
     return (student if student.asks_teacher else replace(student, teacher=None)), seed
 
 
-def side_by_side(p: NetworkChapter, units: Iterable[Unit]) -> list[list[Unit]]:
+def side_by_side(p: NetworkModels, units: Iterable[Unit]) -> list[list[Unit]]:
     """Units in the groups that share batches, as networks.trained forms them."""
     groups: dict[tuple, list[Unit]] = {}
     for student, seed in units:
-        schedule = schedule_of(student.network, p.data.n_train, student.epochs)
+        schedule = student_schedule(student, p.data.n_train)
         shared = (student.teacher, schedule, student.network.batch)
         groups.setdefault(shared, []).append((student, seed))
     return list(groups.values())
 
 
-def work_of_group(p: NetworkChapter, group: list[Unit]) -> Work:
-    """The images of units that train side by side: each source is labelled once for all."""
+def asks_teacher(group: list[Unit]) -> bool:
+    """Whether anyone in a group does; then all that the group sees is labelled."""
+    return any(student.asks_teacher for student, _ in group)
+
+
+def work_of_group(p: NetworkModels, group: list[Unit]) -> Work:
+    """The images of units that train side by side, and those that their teacher labels."""
     work, (first, _) = Counter(), group[0]
     images = images_of_training(p, first.network, first.epochs)
     for student, _ in group:
         work["step", student.network.network] += images
-    if any(student.asks_teacher for student, _ in group):
-        streams = {stream_of(student) for student, _ in group if student.p_fake != 0}
-        for source, *_ in streams:
-            labelled = p.data.n_fresh if source == "fresh" else images
-            work["label", first.teacher.network] += labelled
+    if asks_teacher(group):
+        labelled = labels_of_training_images(p, group, images) + labels_of_sources(p, group, images)
+        work["label", first.teacher.network] += labelled
     return work
+
+
+def labels_of_training_images(p: NetworkModels, group: list[Unit], images: int) -> int:
+    """How many training images are labelled for a group, each kind of batches by itself.
+
+    images: that each unit sees in its training.
+    """
+    units_by_kind: dict[tuple, list[Unit]] = {}
+    for student, seed in group:
+        kind = (student.network.augment, student.teacher_dropout, student.source == "train_oob")
+        units_by_kind.setdefault(kind, []).append((student, seed))
+    return sum(labels_of_kind(p, units, images) for units in units_by_kind.values())
+
+
+def labels_of_kind(p: NetworkModels, units: list[Unit], images: int) -> int:
+    """Labels of the training images of units that see them in the same way.
+
+    Shifted images, and those of a teacher that keeps its dropout on, are labelled at every step,
+    once for all units of a seed that read them; others before the training.
+    """
+    student, _ = units[0]
+    if student.source == "train_oob":
+        return p.data.n_train  # each by the teacher that has not seen its fold
+    if student.network.augment == "flips+crops" or student.teacher_dropout:
+        return images * len({seed for unit, seed in units if unit.p_fake < 1})
+    ways_to_see_an_image = 2 if student.network.augment == "flips" else 1
+    return ways_to_see_an_image * p.data.n_train
+
+
+def labels_of_sources(p: NetworkModels, group: list[Unit], images: int) -> int:
+    """Labels of the images that are not training images: each stream is labelled once for all.
+
+    images: that each unit sees in its training.
+    """
+    streams = {stream_of(student) for student, _ in group if student.p_fake != 0}
+    return sum(p.data.n_fresh if source == "fresh" else images for source, *_ in streams)
 
 
 def stream_of(student: Student) -> tuple:
     """What tells the stream of a student's images from others in its group."""
-    return student.source.removeprefix("train+"), student.gan_epoch, student.jitter_scale
+    return (
+        student.source.removeprefix("train+"),
+        student.gan_epoch,
+        student.jitter_scale,
+        student.teacher_dropout,
+        student.network.augment == "flips",
+    )
 
 
-def images_of_training(p: NetworkChapter, network: Network, epochs: int | None = None) -> int:
+def images_of_training(p: NetworkModels, network: Network, epochs: int | None = None) -> int:
     """Images that a network sees in its training."""
     return schedule_of(network, p.data.n_train, epochs).steps * network.batch
 

@@ -1,10 +1,11 @@
 """The work that the cost model reads from a plan is the work that the training loops do."""
 
+import re
 import sys
 from collections import Counter
 
 import pytest
-from helpers import TOY, run_toy_chapter
+from helpers import TOY, at_toy_size, run_toy_chapter
 
 from ganmc_utils.core import parameters
 from ganmc_utils.core.paths import ROOT
@@ -18,31 +19,38 @@ import cost_model  # noqa: E402
 
 CHAPTERS = [name for name in parameters.NOTEBOOKS if name < "06"]
 
-# Generated images are labelled eight batches ahead: all students here take eight steps.
+# Images of a source are labelled eight batches ahead: all students here take eight steps.
 STUDENT = TOY["student"] | {"epochs": 4}
 SETTINGS = TOY | {"student": STUDENT, "gan": TOY["gan"] | {"choice_epochs": 4}}
+PAIR = {
+    "teacher": TOY["teacher"] | {"width": 3},
+    "student": STUDENT | {"augment": "flips+crops"},  # labelled as they are seen
+    "T": 5.0,
+    "alpha": 0.9,
+    "p_fakes": [0.0, 0.5, 1.0],
+    "variants": ["li", "text"],
+    "sets": [1],
+}
 OF_CHAPTER = {
     "01_dnn_compression": {
         "p_fakes": [0.2, 0.8],
         "other_student": STUDENT | {"network": "lenet"},
+        "folds": 2,
         "pairs": [
-            {
-                "teacher": TOY["teacher"] | {"width": 3},
-                "student": STUDENT,  # of labels alone it is the same whoever else teaches
-                "T": 5.0,
-                "alpha": 0.9,
-                "p_fakes": [0.2, 0.8],
-            }
+            PAIR,
+            # of labels alone this student is that of Fig. 1, whoever else teaches
+            PAIR | {"student": STUDENT, "p_fakes": [0.5], "variants": ["hinton"], "sets": [0]},
         ],
     },
-    "02_p_fake_sweep": {"p_fakes": [0.0, 0.5, 1.0]},
+    "02_p_fake_sweep": {"p_fakes": [0.0, 0.2, 1.0]},
     "03_augmentation": {"p_fakes": [0.2, 0.8]},
-    "05_supervised_learning": {"p_fakes": [0.0, 0.5, 1.0]},
+    "05_supervised_learning": {"p_fakes": [0.0, 0.2, 1.0]},
 }
+NETWORK_OF_LEARNER = re.compile(r"(?:teacher |fold_\w+ )?(\w+)")
 
 
-def settings_of(chapter):
-    return SETTINGS | OF_CHAPTER.get(chapter, {})
+def settings_of(chapter, **change):
+    return at_toy_size(chapter, **SETTINGS | OF_CHAPTER.get(chapter, {}) | change)
 
 
 @pytest.fixture
@@ -50,12 +58,12 @@ def work_done(monkeypatch):
     """Images by kind of work, counted as the loops go."""
     work = Counter()
     start_learner, gan_step = Learner.__post_init__, AcGan.step
-    source_batches = TrainedModels.source_batches
+    labeller, out_of_fold_logits = TrainedModels.labeller, TrainedModels.out_of_fold_logits
 
     def start_counted_learner(learner):
         start_learner(learner)
         forward = learner.forward
-        network = learner.name.removeprefix("teacher ").split(" ")[0].split("+")[0]
+        network = NETWORK_OF_LEARNER.match(learner.name)[1]
 
         def counted_forward(x):  # of training steps alone: evaluations call the network itself
             work["step", network] += len(x)
@@ -67,21 +75,30 @@ def work_done(monkeypatch):
         work["gan", TOY["gan"]["width"]] += x.shape[1]
         return gan_step(gan, x, *labels_and_noise)
 
-    def counted_source_batches(trained, student, label_images):
-        def counted_labels(x):
-            work["label", student.teacher.network] += len(x)
-            return label_images(x)
+    def counted_labeller(trained, group, with_dropout):
+        label = labeller(trained, group, with_dropout)
+        teacher = group[0][0].teacher
 
-        return source_batches(trained, student, label_images and counted_labels)
+        def counted_label(x):
+            work["label", teacher.network] += len(x)
+            return label(x)
+
+        return label and counted_label
+
+    def counted_out_of_fold_logits(trained, teacher, n_folds):
+        z = out_of_fold_logits(trained, teacher, n_folds)
+        work["label", teacher.network] += len(z)
+        return z
 
     monkeypatch.setattr(Learner, "__post_init__", start_counted_learner)
     monkeypatch.setattr(AcGan, "step", counted_gan_step)
-    monkeypatch.setattr(TrainedModels, "source_batches", counted_source_batches)
+    monkeypatch.setattr(TrainedModels, "labeller", counted_labeller)
+    monkeypatch.setattr(TrainedModels, "out_of_fold_logits", counted_out_of_fold_logits)
     return work
 
 
-def planned_work(chapter, counter):
-    return counter.work_of_plan(planned(chapter, **settings_of(chapter)))
+def planned_work(chapter, counter, **change):
+    return counter.work_of_plan(planned(chapter, **settings_of(chapter, **change)))
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -100,10 +117,28 @@ def test_chapters_in_a_row_train_only_what_is_new(tmp_path, work_done):
     assert not planned_work("02_p_fake_sweep", counter), "all of it is trained"
 
 
+def test_shifted_images_are_labelled_for_each_seed_also_beside_students_of_labels(
+    tmp_path, work_done
+):
+    counter = cost_model.WorkCounter()
+    student = STUDENT | {"augment": "flips+crops"}
+    changes = {  # of seed 0, chapter 05 adds to chapter 04 only students of labels alone
+        "04_gan_quality": {"student": student, "seeds": [0]},
+        "05_supervised_learning": {"student": student, "seeds": [0, 1], "p_fakes": [0.0, 1.0]},
+    }
+    for chapter, change in changes.items():
+        work_done.clear()
+        run_toy_chapter(chapter, tmp_path, **settings_of(chapter, **change))
+        assert work_done == planned_work(chapter, counter, **change), chapter
+
+
 def test_the_stages_of_the_paper_are_counted():
     stages = dict(cost_model.stage_work())
-    assert stages["a_cast"]["gan", 96] == 1000 * 50_000
-    assert stages["a_cast"]["step", "nin"] == 120 * (50_000 // 128 * 128)
+    images_of_teacher = 120 * (50_000 // 128 * 128)
+    assert stages["a_trained_models"]["gan", 96] == 3 * 1000 * 50_000, "three sets"
+    assert stages["a_trained_models"]["step", "nin"] == 3 * images_of_teacher
+    assert stages["a_fig1_run_0"]["step", "nin"] == 5 * images_of_teacher, "out-of-fold teachers"
+    assert stages["a_fig1_run_0"] == stages["a_fig1_run_1"] == stages["a_fig1_run_2"]
     assert stages["b_p_fake"] == Counter(), "chapter 01 trains every share"
     kinds = {kind for work in stages.values() for kind, _ in work}
     assert kinds == set(cost_model.MEASURES) == set(cost_model.WORDS)
