@@ -11,7 +11,7 @@ ifdef DATA_DIR
 export GANMC_DATA := $(abspath $(DATA_DIR))
 endif
 
-.PHONY: book run site test test-style test-package test-notebooks bench publish clean
+.PHONY: book run site test test-style test-package test-notebooks test-stages bench publish clean
 
 book: run
 	@rm -rf $(RUN)/site/published && mkdir -p $(RUN)/site/published
@@ -31,14 +31,17 @@ site: .venv/.installed
 	@jupyter-book build -q -W -n --keep-going .
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
-test: .venv/.installed test-style  # then the two halves side by side, a core each
-	@$(MAKE) -j2 -Otarget --no-print-directory test-package test-notebooks
+test: .venv/.installed test-style  # then three parts, two at a time, a core each
+	@$(MAKE) -j2 -Otarget --no-print-directory test-package test-notebooks test-stages
 
 test-style: .venv/.installed
 	@ruff format --check -q . && ruff check -q .
 
 test-package:
-	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests
+	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests --ignore tests/test_stages.py
+
+test-stages:
+	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests/test_stages.py
 
 test-notebooks:
 	@OMP_NUM_THREADS=1 GANMC_THREADS=1 GANMC_OUT=$$(mktemp -d) \
