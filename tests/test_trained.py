@@ -9,6 +9,7 @@ from helpers import TOY, at_toy_size, rows_of_chapter, run_toy_chapter, toy_para
 
 from ganmc_utils.core import parameters
 from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.meaning import PACKAGE, trees_used_by
 from ganmc_utils.core.plan import planned
 from ganmc_utils.core.store import Store
 from ganmc_utils.networks.experiment import (
@@ -229,6 +230,8 @@ def test_generated_images_are_flipped_where_the_training_images_are(tmp_path):
 def test_the_image_gan_has_the_papers_noise(tmp_path):
     models = TrainedModels(toy_parameters("04_gan_quality"), Store(tmp_path))
     assert models.gan().settings.noise == 110
+    trees = set().union(*(trees_used_by(d, (PACKAGE,)) for d in models.gan_deciders))
+    assert "NOISE" in {tree.split(" = ")[0] for tree in trees}, "it is part of the GAN's name"
     assert models.gan().G.dense.in_features == 110 + 10
 
 

@@ -46,7 +46,7 @@ from ganmc_utils.networks.training import (
 )
 
 if TYPE_CHECKING:
-    from ganmc_utils.core.parameters import Network, NetworkModels
+    from ganmc_utils.core.parameters import ImageGan, Network, NetworkModels
     from ganmc_utils.core.store import Store
 
 EVALUATIONS = 10  # of a network over its training
@@ -200,7 +200,8 @@ class TrainedModels:
     @property
     def gan_deciders(self) -> tuple:
         """The code that decides what the GAN generates."""
-        return (AcGan, GanSettings, image_networks, GeneratedImages, to_float16, to_float32)
+        rounding = (to_float16, to_float32)
+        return (AcGan, gan_settings, image_networks, GeneratedImages, *rounding)
 
     def gan(self) -> AcGan:
         """The AC-GAN, trained on the training images."""
@@ -213,16 +214,8 @@ class TrainedModels:
     def trained_gan(self) -> AcGan:
         """The GAN, trained or read from its file."""
         p, d = self.p.gan, self.data
-        settings = GanSettings(
-            epochs=p.epochs,
-            snapshots=tuple(p.snapshots),
-            members=1,
-            noise=NOISE,
-            batch=p.batch,
-            lr=p.lr,
-        )
         x, y = d.x_train[None], d.y_train[None]
-        gan = AcGan(x, y, settings, [self.set_seed], image_networks(p.width))
+        gan = AcGan(x, y, gan_settings(p), [self.set_seed], image_networks(p.width))
         return gan.train(self.store.own / f"{self.gan_name}.safetensors")
 
     def generator(self, epoch: int) -> GeneratedImages:
@@ -431,6 +424,18 @@ def students_of_sets(models: dict[int, TrainedModels], students: list[Student], 
     for seed, trained in models.items():
         histories |= trained.students(students, [seed], f"{label}, set {seed}")
     return histories
+
+
+def gan_settings(gan: ImageGan) -> GanSettings:
+    """How the image GAN is trained: the objective and the noise are the paper's."""
+    return GanSettings(
+        epochs=gan.epochs,
+        snapshots=tuple(gan.snapshots),
+        members=1,
+        noise=NOISE,
+        batch=gan.batch,
+        lr=gan.lr,
+    )
 
 
 def schedule_of(
