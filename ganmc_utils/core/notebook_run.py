@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from math import fsum
 
 import pandas as pd
 
@@ -48,7 +49,7 @@ class NotebookRun:
             notebook=self.notebook,
             metrics=self.rows,
             parameters=self.p.model_dump(),
-            seconds=sum(self.store.seconds.values()) or seconds_of_this_run,
+            seconds=fsum(self.store.seconds.values()) or seconds_of_this_run,
             seconds_of_this_run=seconds_of_this_run,
             results=dict(sorted(self.store.seconds.items())),
             machines=sorted(self.store.machines),
