@@ -40,12 +40,20 @@ class Store:
 
         Its seconds are those of compute() but for what other results took that it had to wait for.
         """
-        stored = self.read(name)
-        if stored is None:
+
+        def compute_and_write():
             started, written_before = time.monotonic(), self.seconds_written
             value = compute()
             of_others = self.seconds_written - written_before
             self.write(name, value, max(0.0, time.monotonic() - started - of_others))
+
+        return self.value_written_by(name, compute_and_write)
+
+    def value_written_by(self, name: str, write: Callable[[], object]):
+        """The stored value of that name; where there is none, write() has to store it."""
+        stored = self.read(name)
+        if stored is None:
+            write()
             stored = self.read(name)
         return stored
 

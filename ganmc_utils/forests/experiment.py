@@ -189,19 +189,23 @@ def unit_name(unit: Unit, p: ForestParameters, checksum: str, compress: Callable
         checksum: of the table.
         compress: the notebook's function, which does the work.
     """
-    about = {
+    about = unit_settings(unit, p, checksum)
+    about |= {"is_main": unit.is_main, "throughput_rows": p.throughput_rows}
+    key = result_key(about, compress, *deciders(unit.task))
+    return f"forest-{unit.task.table}-{unit.seed}-{unit.max_features}-{key}"
+
+
+def unit_settings(unit: Unit, p: ForestParameters, checksum: str) -> dict:
+    """The settings that whatever is done with a unit depends on; checksum: of the table."""
+    return {
         "task": unit.task.model_dump(exclude={"seeds", "max_features", "path"}),
         "seed": unit.seed,
         "max_features": unit.max_features,
-        "is_main": unit.is_main,
         "data": checksum,
         "teacher_trees": p.teacher_trees,
         "fake_per_real": p.fake_per_real,
         "jitter_scales": p.jitter_scales,
-        "throughput_rows": p.throughput_rows,
     }
-    key = result_key(about, compress, *deciders(unit.task))
-    return f"forest-{unit.task.table}-{unit.seed}-{unit.max_features}-{key}"
 
 
 def deciders(task: ForestTask) -> list[Callable]:

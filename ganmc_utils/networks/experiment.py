@@ -6,7 +6,6 @@ them (networks.trained) and turns their histories into rows with the functions a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -352,8 +351,3 @@ def who(student: Student, seed: int) -> dict:
         "teacher": network_name(student.teacher),
         "student": network_name(student.network),
     }
-
-
-def merged(histories: Iterable[dict]) -> dict:
-    """Histories of several calls in one dict."""
-    return {key: history for part in histories for key, history in part.items()}

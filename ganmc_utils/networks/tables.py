@@ -261,7 +261,8 @@ def snapshot_choice(frame: pd.DataFrame) -> pd.DataFrame:
     if choice_rows.empty:
         return text.table_of([])
     spreads = spread_rows.groupby("gan_epoch").value.mean()
-    by_set = choice_rows.assign(set_seed=choice_rows.seed.fillna(0).astype(int))
+    set_seed = pd.to_numeric(choice_rows.seed).fillna(0).astype(int)
+    by_set = choice_rows.assign(set_seed=set_seed)
     accuracy_by_set = by_set.pivot(index="set_seed", columns="gan_epoch", values="value")
     chosen = accuracy_by_set.idxmax(axis=1)
     rows = []

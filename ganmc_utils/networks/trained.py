@@ -83,9 +83,11 @@ class TrainedModels:
     def image_shape(self) -> tuple[int, int, int]:
         """(channels, size, classes) of the images."""
         name = f"image-shape-{self.key({})}"
-        if self.store.read(name) is None:
+
+        def write():
             self.store.write(name, [*self.data.shape, self.data.n_classes], seconds=0)
-        return tuple(self.store.read(name))
+
+        return tuple(self.store.value_written_by(name, write))
 
     def key(self, about: dict, *deciders: Callable) -> str:
         """The key of a result that comes from these images."""
@@ -122,9 +124,7 @@ class TrainedModels:
     def teacher_history(self, network: Network) -> list[dict]:
         """The teacher's evaluations along its training."""
         name = self.classifier_name("teacher", network, self.set_seed)
-        if self.store.read(name) is None:
-            self.teacher(network)
-        return self.store.read(name)
+        return self.store.value_written_by(name, lambda: self.teacher(network))
 
     def out_of_fold_logits(self, network: Network, n_folds: int) -> torch.Tensor:
         """Logits (n, K) of the training images by teachers that have not seen them.
@@ -230,9 +230,7 @@ class TrainedModels:
 
     def gan_facts(self) -> dict:
         """{"seconds": of its training, "spread": {epoch: spread within a class}}."""
-        if self.store.read(self.gan_name) is None:
-            self.gan()
-        facts = self.store.read(self.gan_name)
+        facts = self.store.value_written_by(self.gan_name, self.gan)
         by_epoch = {int(epoch): value for epoch, value in facts["spread"].items()}
         return facts | {"spread": by_epoch}
 

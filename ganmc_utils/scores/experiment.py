@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ganmc_utils.core.meaning import result_key
 from ganmc_utils.core.records import Row
-from ganmc_utils.forests.experiment import Unit, deciders
+from ganmc_utils.forests.experiment import Unit, deciders, unit_settings
 
 if TYPE_CHECKING:
     from ganmc_utils.core.parameters import CompressionScores, ImageData
@@ -129,15 +129,6 @@ def table_name(unit: Unit, p: CompressionScores, checksum: str, score_table: Cal
         checksum: of the table.
         score_table: the notebook's function, which does the work.
     """
-    about = {
-        "task": unit.task.model_dump(exclude={"seeds", "max_features", "path"}),
-        "seed": unit.seed,
-        "max_features": unit.max_features,
-        "data": checksum,
-        "teacher_trees": p.teacher_trees,
-        "fake_per_real": p.fake_per_real,
-        "jitter_scales": p.jitter_scales,
-        "students": p.score.students,
-    }
+    about = unit_settings(unit, p, checksum) | {"students": p.score.students}
     key = result_key(about, score_table, *deciders(unit.task))
     return f"scores-{unit.task.table}-{unit.seed}-{key}"
