@@ -188,7 +188,7 @@ def cost_of_step(name: str, device: torch.device) -> ImageCost:
     z = torch.randn(n, 10, device=device)
     learner = training.Learner(name, net, logit_matching, None, 0)
     optimizer = training.Schedule(1, 1e-4).optimizer_for(net)
-    descend = training.descent(learner, optimizer, device)
+    descend = training.descent(learner, optimizer)
     repeat_step = as_the_loops_run_it(descend, device, x, None, z)
     return ImageCost(
         operations=count_operations(lambda: descend(x, None, z)) / n,

@@ -6,6 +6,7 @@ import torch
 
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.networks import models as network_models
+from ganmc_utils.networks import training
 from ganmc_utils.networks.objectives import (
     OBJECTIVES,
     Batch,
@@ -196,3 +197,17 @@ def test_a_strided_projection_is_a_slice_and_a_projection(name):
     projection = torch.nn.Conv2d(4, 6, 1, bias=False)
     strided = torch.nn.functional.conv2d(x, projection.weight, stride=2)
     assert torch.allclose(projection(slices[0](x)), strided, atol=1e-6)
+
+
+def test_bfloat16_computes_the_same_network_with_rounded_products():
+    nets = {
+        precision: network_models.make_network("cnn6", 0, 8, 3, 16, 10, precision).eval()
+        for precision in ("float32", "bfloat16")
+    }
+    weights = {precision: net.state_dict() for precision, net in nets.items()}
+    assert all(torch.equal(w, weights["bfloat16"][name]) for name, w in weights["float32"].items())
+    x = torch.randn(64, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    exact, rounded = (training.logits(net, x) for net in nets.values())
+    assert rounded.dtype == torch.float32
+    difference = (exact - rounded).abs().max()
+    assert 0 < difference < 2**-5 * exact.abs().max()  # bfloat16 has 8 significant bits

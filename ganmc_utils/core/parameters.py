@@ -254,6 +254,12 @@ class Network(ParameterGroup):
         description="Augmentation of the training images; a teacher labels the turned image. With "
         "`flips` a student's generated images are flipped, too.",
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Of convolutions and matrix products; weights and sums stay float32. "
+        "`bfloat16` is faster on GPUs and on CPUs that compute in it (AVX512-BF16, AMX), slower "
+        "on others.",
+    )
 
 
 class ImageGan(ParameterGroup):

@@ -296,6 +296,19 @@ NETWORKS = Registry(
 )
 
 
+class InBfloat16(nn.Sequential):
+    """Layers whose convolutions and matrix products are computed in bfloat16, on float32 weights.
+
+    Under torch.autocast, without a cache of casts: a recorded step (core.cuda_graphs) makes its
+    own.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As nn.Sequential; the result is bfloat16."""
+        with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
+            return super().forward(x)
+
+
 def make_network(
     name: str,
     seed: int,
@@ -303,8 +316,11 @@ def make_network(
     in_channels: int = 3,
     image_size: int = 32,
     num_classes: int = 10,
+    precision: str = "float32",
 ) -> nn.Sequential:
     """The network called name, with initial weights drawn from seed; width None is its own default.
+
+    precision: of its products, "float32" or "bfloat16".
 
     Raises:
         GanmcError: unknown name, or an image size that cannot be halved three times.
@@ -324,7 +340,8 @@ def make_network(
         arguments["width"] = width
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build(**arguments)
+        net = build(**arguments)
+    return InBfloat16(*net) if precision == "bfloat16" else net
 
 
 def count_parameters(net: nn.Module) -> int:

@@ -97,7 +97,8 @@ class TrainedModels:
     def network(self, network: Network, seed: int) -> torch.nn.Module:
         """A new network, its weights drawn from the seed, on the device."""
         channels, size, n_classes = self.image_shape
-        net = make_network(network.network, seed, network.width, channels, size, n_classes)
+        width, precision = network.width, network.precision
+        net = make_network(network.network, seed, width, channels, size, n_classes, precision)
         return net.to(self.device, memory_format=torch.channels_last)
 
     def parts(self, *names: str) -> dict:

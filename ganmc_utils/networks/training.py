@@ -175,7 +175,7 @@ def train(
     pool = cuda_graphs.shared_pool(state.device)
     descents = []
     for learner, optimizer in zip(learners, state.optimizers):
-        descend = descent(learner, optimizer, state.device)
+        descend = descent(learner, optimizer)
         descents.append(cuda_graphs.RecordedStep(descend, state.device, pool))
         learner.net.train()
 
@@ -236,13 +236,12 @@ def one_step(
 
 
 def descent(
-    learner: Learner, optimizer: torch.optim.Optimizer, device: torch.device
+    learner: Learner, optimizer: torch.optim.Optimizer
 ) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
     """A function of a batch's x, y, z: one step down the objective's gradient; gives the loss."""
 
     def descend(x: Tensor, y: Tensor, z: Tensor | None) -> Tensor:
-        with autocast(device):
-            g = learner.forward(x)
+        g = learner.forward(x)
         loss = learner.objective(g.float(), Batch(x, y, z))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -252,22 +251,12 @@ def descent(
     return descend
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 where it is faster at the same result within noise: on CUDA.
-
-    No cache of casts: a recorded step makes its own.
-    """
-    on_cuda = device.type == "cuda"
-    return torch.autocast(device.type, torch.bfloat16, enabled=on_cuda, cache_enabled=False)
-
-
 @torch.no_grad()
 def logits(net: nn.Module, x: Tensor) -> Tensor:
     """Logits (n, K) of images (n, C, H, W) in float32; the network is left in its mode."""
     was_training = net.training
     net.eval()
-    with autocast(x.device):
-        blocks = [net(block) for block in x.split(EVALUATE_BATCH)]
+    blocks = [net(block) for block in x.split(EVALUATE_BATCH)]
     net.train(was_training)
     return torch.cat(blocks).float()
 
@@ -281,7 +270,7 @@ def logits_with_dropout(net: nn.Module, x: Tensor) -> Tensor:
     dropouts = [module for module in net.modules() if isinstance(module, nn.Dropout)]
     seed = int(x.double().abs().sum() * 1e3) % 2**31
     on_cuda = [x.device] if x.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=on_cuda), autocast(x.device):
+    with torch.random.fork_rng(devices=on_cuda):
         torch.manual_seed(seed)
         for dropout in dropouts:
             dropout.train()

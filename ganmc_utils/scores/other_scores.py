@@ -53,7 +53,7 @@ class FeatureClassifier:
 def classifier_of_network(name: str, net: nn.Sequential) -> FeatureClassifier:
     """A network of networks.models: its features are what its last layer takes."""
     net.eval()
-    body, head = net[:-1], net[-1]
+    body, head = net[:-1], net[-1:]
 
     def classify(x: Tensor) -> tuple[Tensor, Tensor]:
         features = body(x)
