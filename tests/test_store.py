@@ -127,25 +127,33 @@ def publish():
     return module
 
 
-def test_publishing_takes_what_records_name_and_drops_the_rest(run, tmp_path, publish):
+def test_publishing_takes_what_records_name_and_tidying_drops_the_rest(run, tmp_path, publish):
     published = tmp_path / "published/store"
     store = run.store
     store.write("unit-1", [row().model_dump()], seconds=1)
     store.write_tensors("unit-1", {"w": torch.ones(3)}, None, 0)
     store.write("unit-2", [row().model_dump()], seconds=1)
     store.write_tensors("unit-2", {"w": torch.ones(publish.LARGEST_WEIGHTS)}, None, 0)
+    store.write("fold_0-3", [row().model_dump()], seconds=1)
+    store.write_tensors("fold_0-3", {"w": torch.ones(3)}, None, 0)
     store.write("not-shown", 1, seconds=1)
-    run.add_stored("unit-1", None)
-    run.add_stored("unit-2", None)
+    for name in ("unit-1", "unit-2", "fold_0-3"):
+        run.add_stored(name, None)
     run.save()
     (tmp_path / "records").rename(tmp_path / "published_records")
     published.mkdir(parents=True)
     (tmp_path / "published_records").rename(tmp_path / "published/records")
     (published / "old-1.json").write_text("{}")
+
+    named = {"unit-1.json", "unit-1.safetensors", "unit-2.json", "fold_0-3.json"}
     size = publish.publish(tmp_path, published)
-    files = {file.name for file in published.iterdir()}
-    assert files == {"unit-1.json", "unit-1.safetensors", "unit-2.json"}
+    assert {file.name for file in published.iterdir()} == named | {"old-1.json"}
     assert size == sum(file.stat().st_size for file in published.iterdir())
+    publish.publish(tmp_path, published, unfinished=True)
+    kept = {file.name for file in published.iterdir()}
+    assert kept == named | {"old-1.json", "not-shown.json"}
+    assert publish.tidy(published) == ["not-shown.json", "old-1.json"]
+    assert {file.name for file in published.iterdir()} == named
 
 
 def test_a_store_that_is_too_large_is_one_line_and_nothing_is_lost(run, tmp_path, publish):
