@@ -1,5 +1,7 @@
 """Figures draw the mean and the standard error of the records, in one style per source."""
 
+import base64
+import re
 from typing import get_args
 
 import matplotlib as mpl
@@ -98,3 +100,32 @@ def test_every_source_of_the_records_has_a_label_and_a_colour_of_its_own():
     colours = [colour for _, colour in plots.STYLE.values()]
     assert len(set(labels)) == len(set(colours)) == len(plots.STYLE)
     assert plots.label("flips") == "Flips + crops"
+
+
+def test_panels_share_a_legend_and_are_files_of_their_own(tmp_path):
+    def draw(sources):
+        return lambda ax: [plots.band(ax, VALUES, source) for source in sources]
+
+    panels = {"one": draw(["gan", "train"]), "<two>": draw(["train", "jitter"])}
+    words = {"number": "6.1", "caption": "AUC < 1.", "alt": "Curves"}
+    shown = plots.show_panels(panels, tmp_path, "06_curves", **words).data
+    assert "<strong>Figure 6.1.</strong> AUC &lt; 1.</figcaption>" in shown
+    assert 'alt="Curves: one"' in shown and 'alt="Curves: &lt;two&gt;"' in shown
+    assert re.findall(r"</span>([^<]+)</span>", shown) == ["GAN", "Training data", "Jitter"]
+    files = sorted((tmp_path / "figures").iterdir())
+    assert [file.stem for file in files] == ["06_curves_1", "06_curves_2"]
+    for file in files:
+        assert base64.b64encode(file.read_bytes()).decode() in shown
+    assert shown == plots.show_panels(panels, tmp_path, "06_curves", **words).data
+
+
+def test_a_picture_that_changes_its_kind_leaves_no_other_behind(tmp_path, ax):
+    (tmp_path / "name.png").write_bytes(b"older")
+    content, suffix = plots.write_smaller(ax.figure, tmp_path / "name")
+    assert suffix == ".svg" and [file.name for file in tmp_path.iterdir()] == ["name.svg"]
+    assert (tmp_path / "name.svg").read_bytes() == content
+
+
+def test_a_figure_without_panels_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="6.1, 06_curves: no panels"):
+        plots.show_panels({}, tmp_path, "06_curves", "6.1", "", "")

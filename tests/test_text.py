@@ -36,3 +36,26 @@ def test_a_table_without_rows_says_so(tmp_path):
     shown = text.show_table(pd.DataFrame(), tmp_path, "name")
     assert shown.data == "Not part of this profile."
     assert (tmp_path / "tables" / "name.md").read_text() == shown.data + "\n"
+
+
+def documented():
+    """What it does.
+
+    Returns:
+        Nothing.
+    """
+
+    def inner():
+        """One line."""
+        return None
+
+    return inner
+
+
+def test_code_is_shown_as_it_stands_with_short_docstrings():
+    shown = text.show_code(documented, Interval).data
+    assert shown.startswith(
+        '```python\ndef documented():\n    """What it does."""\n\n    def inner'
+    )
+    assert '        """One line."""\n        return None\n\n    return inner\n\n\n' in shown
+    assert "class Interval" in shown and shown.endswith("\n```")

@@ -5,7 +5,9 @@ matplotlib's or seaborn's global style.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+import html
+import io
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -14,10 +16,12 @@ import pandas as pd
 import seaborn
 from IPython.display import HTML
 from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter
 
+from ganmc_utils.core import paths
 from ganmc_utils.report import statistics
 
 # source: (label for readers, colour); Okabe and Ito's colours, which the colour-blind can tell
@@ -271,3 +275,130 @@ def panels(n: int, width: float = 5.6, height: float = 3.2) -> tuple[Figure, np.
         n, 1, figsize=(width, height * n), squeeze=False, layout="constrained"
     )
     return figure, np.ravel(axes)
+
+
+# A figure of the book: panels in a grid, one legend, number and caption.
+
+# Inches of a panel by the number of panels, so that type is legible at the width of each.
+PANEL_SIZES = {1: (5.6, 3.5), 2: (4.4, 3.2)}
+SMALL_PANEL = (3.2, 2.7)  # three and over
+GRID = (
+    "display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,{least}),1fr));"
+    "gap:6px;background:#fff;padding:6px"
+)
+LEGEND = (
+    "display:flex;flex-wrap:wrap;gap:2px 18px;justify-content:center;background:#fff;"
+    "color:#222;padding:0 6px 8px;font-size:85%;line-height:1.4"
+)
+PANEL = "display:block;width:100%;height:auto;max-width:560px;margin:auto"
+SWATCH = (
+    "display:inline-block;width:30px;height:14px;margin-right:5px;vertical-align:-2px;"
+    "background:center/contain no-repeat url({picture})"
+)
+
+
+def show_panels(
+    panels: Mapping[str, Callable[[Axes], object]],
+    out: Path,
+    name: str,
+    number: str,
+    caption: str,
+    alt: str,
+    size: tuple[float, float] | None = None,
+) -> HTML:
+    """A numbered figure: several across on a wide screen, one below the other on a phone.
+
+    Each panel is written to out/figures/<name>_<k>.svg or .png, whichever is smaller.
+
+    Args:
+        panels: {title: draw}; draw(ax) draws one panel on axes of its own. A title may be "".
+        out: the folder of the run.
+        name: file name of the figure, such as "06_curves".
+        number: chapter and figure, such as "6.1".
+        caption: plain text below the figure.
+        alt: what the figure shows, for those who cannot see it; a panel's title is added.
+        size: inches of one panel, by default as suits their number.
+
+    Raises:
+        ValueError: no panels.
+    """
+    if not panels:
+        raise ValueError(f"figure {number}, {name}: no panels")
+    images, handle_of_label = [], {}
+    for k, (title, draw) in enumerate(panels.items(), 1):
+        figure, ax = plt.subplots(figsize=size or panel_size(len(panels)), layout="constrained")
+        draw(ax)
+        ax.set_title(title, fontsize=11)
+        handles, labels = ax.get_legend_handles_labels()
+        for handle, text in zip(handles, labels):
+            handle_of_label.setdefault(text, handle)
+        source = data_uri(*write_smaller(figure, out / "figures" / f"{name}_{k}"))
+        description = html.escape(f"{alt}: {title}" if title else alt)
+        images.append(f'<img src="{source}" alt="{description}" style="{PANEL}">')
+        plt.close(figure)
+    least = "13rem" if len(panels) > 2 else "20rem"
+    return HTML(
+        f'<figure class="panels" style="margin:1em 0">'
+        f'<div style="{GRID.format(least=least)}">{"".join(images)}</div>'
+        f"{legend(handle_of_label)}"
+        f"<figcaption><strong>Figure {number}.</strong> {html.escape(caption)}</figcaption>"
+        f"</figure>"
+    )
+
+
+def panel_size(n: int) -> tuple[float, float]:
+    """Inches of each of n panels."""
+    return PANEL_SIZES.get(n, SMALL_PANEL)
+
+
+def legend(handle_of_label: Mapping[str, Artist]) -> str:
+    """The entries of a legend as a strip that wraps, "" where there are none."""
+    if not handle_of_label:
+        return ""
+    entries = [
+        f'<span><span style="{SWATCH.format(picture=swatch(handle))}"></span>'
+        f"{html.escape(label)}</span>"
+        for label, handle in handle_of_label.items()
+    ]
+    return f'<div style="{LEGEND}">{"".join(entries)}</div>'
+
+
+def swatch(handle: Artist) -> str:
+    """The line or marker of a legend's entry, as matplotlib draws it, in a data URI."""
+    figure = plt.figure(figsize=(0.42, 0.2))
+    figure.legend([handle], [""], loc="center", frameon=False, handletextpad=0, borderpad=0)
+    uri = data_uri(as_svg(figure), ".svg")
+    plt.close(figure)
+    return uri
+
+
+def write_smaller(figure: Figure, stem: Path) -> tuple[bytes, str]:
+    """Write a figure as stem.svg or stem.png, whichever is smaller; returns bytes and suffix."""
+    kinds = {".svg": as_svg(figure), ".png": as_png(figure)}
+    suffix = min(kinds, key=lambda kind: len(kinds[kind]))
+    for other in kinds:
+        stem.with_suffix(other).unlink(missing_ok=True)
+    paths.write_atomically(stem.with_suffix(suffix), kinds[suffix])
+    return kinds[suffix], suffix
+
+
+def as_svg(figure: Figure) -> bytes:
+    """A figure as SVG whose bytes depend on nothing but the picture."""
+    content = io.BytesIO()
+    undated = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with plt.rc_context({"svg.hashsalt": "ganmc"}):
+        figure.savefig(content, format="svg", metadata=undated)
+    return content.getvalue()
+
+
+def as_png(figure: Figure) -> bytes:
+    """A figure as PNG, two to three of its pixels to one of a phone's page."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=220, metadata={"Software": None})
+    return content.getvalue()
+
+
+def data_uri(content: bytes, suffix: str) -> str:
+    """A picture inside a page."""
+    kind = {".svg": "svg+xml", ".png": "png"}[suffix]
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,5 +1,8 @@
-"""Numbers as the book prints them, and tables written as Markdown beside the figures."""
+"""Numbers, tables and code as the book prints them."""
 
+import ast
+import inspect
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -50,3 +53,28 @@ def show_table(table: pd.DataFrame, out: Path, name: str) -> Markdown:
     text = "Not part of this profile." if table.empty else markdown(table)
     paths.write_atomically(out / "tables" / f"{name}.md", text + "\n")
     return Markdown(text)
+
+
+def show_code(*objects: object) -> Markdown:
+    """The package's own source of functions and classes, so that page and code cannot differ.
+
+    A docstring is shortened to its first line.
+    """
+    sources = [short_source(textwrap.dedent(inspect.getsource(each))) for each in objects]
+    code = "\n\n\n".join(sources)
+    return Markdown(f"```python\n{code}\n```")
+
+
+def short_source(source: str) -> str:
+    """Source whose docstrings have one line."""
+    lines = source.rstrip().splitlines()
+    docstrings = [
+        node.body[0]
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node)
+    ]
+    for docstring in sorted(docstrings, key=lambda node: node.lineno, reverse=True):
+        if docstring.end_lineno > docstring.lineno:
+            first = docstring.lineno - 1
+            lines[first : docstring.end_lineno] = [lines[first] + '"""']
+    return "\n".join(lines)
