@@ -367,3 +367,11 @@ def test_the_p_value_of_several_claims():
     assert claim.worst([*above, below]) == Interval(-2, -3, -1, 5, 0.06), "one of three may fail"
     assert statistics.verdict(claim.worst([*above, below])) == "inconclusive"
     assert claim.worst([below] * 3).p == pytest.approx(0.06)
+
+
+def test_an_interval_of_correlations_stays_inside_their_bounds():
+    interval = statistics.correlation_interval([1.0, 1.0, 0.2])
+    assert -1 <= interval.low < interval.mean < interval.high <= 1
+    assert interval.mean == pytest.approx(2.2 / 3)
+    assert statistics.t_interval([1.0, 1.0, 0.2]).high > 1  # what it takes the place of
+    assert statistics.correlation_interval([0.5]).n == 1

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations, product
 from math import factorial
 
@@ -258,12 +258,19 @@ def rank_interval(x: pd.DataFrame, y: pd.DataFrame, kind: str) -> Interval | Non
         shuffled = np.ix_(order, order)
         return float(np.mean([correlation_of_scores(a, b[shuffled]) for a, b in score_pairs]))
 
-    correlations = [correlation_of_scores(a, b) for a, b in score_pairs]
-    mean = float(np.mean(correlations))
+    interval = correlation_interval([correlation_of_scores(a, b) for a, b in score_pairs])
     if len(seeds) == 1:
+        return interval
+    return replace(interval, p=permutation_p(mean_correlation, k))
+
+
+def correlation_interval(correlations: Values) -> Interval:
+    """Mean of rank correlations, one a seed; the bounds are the bootstrap's, inside [-1, 1]."""
+    mean = float(np.mean(correlations))
+    if len(correlations) == 1:
         return one_value(mean)
     low, high = bootstrap_bounds(correlations)
-    return Interval(mean, low, high, len(seeds), permutation_p(mean_correlation, k))
+    return Interval(mean, low, high, len(correlations))
 
 
 # Verdicts

@@ -103,7 +103,7 @@ def order_table(frame: pd.DataFrame) -> pd.DataFrame:
     for series in series_of(frame):
         row = {"Series": SERIES[series].label}
         for metric in ORDERING_METRICS:
-            interval = statistics.t_interval(order_agreement(frame, series, metric))
+            interval = statistics.correlation_interval(order_agreement(frame, series, metric))
             row[METRICS[metric].label] = text.difference_and_interval(interval)
         rows.append(row)
     return text.table_of(rows)
@@ -192,7 +192,7 @@ def tabular(frame: pd.DataFrame) -> tuple[pd.DataFrame, Interval]:
             plots.SCORE[test_metric]: text.mean_and_error(test_scores[source]),
         }
         table_rows.append(row)
-    return text.table_of(table_rows), statistics.t_interval(taus)
+    return text.table_of(table_rows), statistics.correlation_interval(taus)
 
 
 def by_draw_and_source(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
