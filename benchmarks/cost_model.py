@@ -169,8 +169,10 @@ def as_the_loops_run_it(step: Callable, device: torch.device, *tensors: Tensor |
 
 
 def paper_network(name: str, device: torch.device) -> nn.Module:
-    """A network at the paper's width, untrained."""
-    return make_network(name, 0).to(device, memory_format=torch.channels_last)
+    """A network at the paper's width, untrained; on CUDA in the paper profile's precision."""
+    precision = "bfloat16" if device.type == "cuda" else "float32"
+    net = make_network(name, 0, precision=precision)
+    return net.to(device, memory_format=torch.channels_last)
 
 
 def random_images(n: int, device: torch.device) -> Tensor:
