@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from datetime import date
 from math import fsum
 
 import pandas as pd
@@ -57,6 +58,7 @@ class NotebookRun:
             versions=records.versions(),
             data=self.checksums,
             commit=records.commit(),
+            date=str(date.today()),
         )
         records.save(record, self.out)
         print(self.summary(record))

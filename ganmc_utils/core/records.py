@@ -81,6 +81,7 @@ class Record(BaseModel):
     seconds_of_this_run: float | None = None  # little where the results were in the store
     results: dict[str, float] = {}  # file of the store: the seconds that it took
     machines: list[str] = []  # on which the results were computed
+    date: str = ""  # of the run, such as "2026-11-22"
 
 
 def save(record: Record, out: Path) -> Path:

@@ -1,0 +1,60 @@
+"""Sphinx extension: sentences and tables that are made from the records of the book being built.
+
+A page or a notebook's Markdown cell says {{ answer_01 }}, alone on its line, where the answer of
+chapter 01 shall stand. There are, with NN the number of a chapter:
+
+- answer_NN: its answer in sentences; claims_NN: its claim box; ran_on_NN: what it ran on;
+- findings: those of the first page as a list; recommendations: its table of what to use.
+
+The words are in ganmc_utils/report/answers.py and findings.py. In a book of smoke tests a banner
+says so on every page.
+"""
+
+from pathlib import Path
+
+from ganmc_utils.core import records
+from ganmc_utils.report import answers, findings
+
+SMOKE_TEST = (
+    "<strong>Smoke test</strong>: this book was made at quick settings, with small data that are "
+    "not the paper's. Its numbers are no evidence."
+)
+
+
+def records_of(folder: Path) -> dict:
+    """The records of a book, by notebook."""
+    files = sorted((folder / "published" / "records").glob("*.json"))
+    run_records = [records.load(file) for file in files]
+    return {record.notebook: record for record in run_records}
+
+
+def substitutions(run_records: dict) -> dict[str, str]:
+    """What stands for each name of a page, in Markdown."""
+    book = findings.book_of(run_records)
+    texts = {
+        "findings": findings.findings(book),
+        "recommendations": findings.recommendations(book),
+    }
+    scoreboard = run_records.get(findings.SCOREBOARD)
+    verdicts = records.as_frame(scoreboard) if scoreboard else None
+    for notebook, answer in answers.ANSWERS.items():
+        number = notebook[:2]
+        has_run = notebook in book
+        texts[f"answer_{number}"] = answer(book[notebook]) if has_run else answers.NOT_RUN
+        texts[f"claims_{number}"] = findings.claim_box(notebook, verdicts)
+        texts[f"ran_on_{number}"] = findings.ran_on(run_records[notebook]) if has_run else ""
+    return texts
+
+
+def read_records(app, config):
+    """Give the pages their sentences, and a book of smoke tests its banner."""
+    run_records = records_of(Path(app.srcdir))
+    config.myst_substitutions = {**config.myst_substitutions, **substitutions(run_records)}
+    if any(record.profile == "quick" for record in run_records.values()):
+        config.html_theme_options = {**config.html_theme_options, "announcement": SMOKE_TEST}
+
+
+def setup(app):
+    """Called by Sphinx; before the pages are read."""
+    app.connect("config-inited", read_records)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,647 @@
+"""What a book's records say, in sentences: each chapter's answer, and the findings of a book.
+
+The sentences are made from the records of whatever book is built: the published one, a smoke test,
+a reader's own. What a record does not hold is left out. Intervals are those of the claims
+(`networks.claims`, `forests.claims`, `scores.claims`); `report.phrases` puts them into words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from ganmc_utils.core.records import Record
+from ganmc_utils.forests import claims as forest_claims
+from ganmc_utils.networks import claims as network_claims
+from ganmc_utils.report import plots, scoreboard, statistics
+from ganmc_utils.report.claim import Judgement, judge_claim
+from ganmc_utils.report.paper import has_scale_of_paper
+from ganmc_utils.report.phrases import (
+    POINTS,
+    SCORE,
+    caveat,
+    change,
+    compare,
+    compare_on_each,
+    count,
+    dataset_in_words,
+    listed,
+    percent,
+    sentence,
+    signed_with_bounds,
+)
+from ganmc_utils.report.statistics import Interval, interval_of
+from ganmc_utils.scores import claims as score_claims
+from ganmc_utils.scores import tables as score_tables
+
+NOT_RUN = "This chapter has not been run in this book."
+CLAIMS = {claim.id: claim for claim in scoreboard.CLAIMS}
+
+MIXTURE = "a student of the mixture"
+OF_TRAINING_IMAGES = "one of training images alone"
+OF_TRAINING_ROWS = "one of training rows"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One chapter's record and what the scoreboard of the same book says of its claims.
+
+    Attributes:
+        record: of the chapter.
+        verdicts: the rows of the scoreboard's record; None where it has not been run.
+    """
+
+    record: Record
+    verdicts: pd.DataFrame | None = None
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows of the record, with what the intervals need of its parameters."""
+        return scoreboard.evidence([self.record])
+
+    @property
+    def parameters(self) -> dict:
+        """The parameters of the run."""
+        return self.record.parameters
+
+    @property
+    def images(self) -> str:
+        """The dataset of a chapter on networks."""
+        return self.parameters["data"]["name"]
+
+    @cached_property
+    def tables(self) -> list[str]:
+        """The datasets of chapter 06, but for the other preparations of one that is there."""
+        tasks = self.parameters["datasets"]
+        clean = [task["name"] for task in tasks if task.get("preparation", "clean") == "clean"]
+        present = set(self.frame.dataset)
+        return [name for name in clean or [task["name"] for task in tasks] if name in present]
+
+    def judgement(self, claim_id: str, dataset: str | None = None) -> Judgement | None:
+        """The verdict on a claim, on any dataset; None where the record lacks what it needs."""
+        return judge_claim(CLAIMS[claim_id], self.frame, dataset or self.images)
+
+    def reason(self, judgement: Judgement) -> str:
+        """Why its verdict is open, as the scoreboard has it: it corrects the primary claims."""
+        if self.verdicts is None:
+            return judgement.reason
+        rows = self.verdicts[
+            (self.verdicts.metric == judgement.claim.id)
+            & (self.verdicts.dataset == judgement.dataset)
+        ]
+        return str(rows.reason.iloc[0]) if len(rows) else judgement.reason
+
+    def claimed(self, claim_id: str, other: str, unit=POINTS) -> str:
+        """A claim's difference in words, with the reason where its verdict is open."""
+        judgement = self.judgement(claim_id)
+        if judgement is None:
+            return ""
+        words = compare(judgement.interval, other, unit)
+        if judgement.interval.n < 2 or statistics.verdict(judgement.interval) == "inconclusive":
+            return words
+        return words + caveat(self.reason(judgement))
+
+
+def joined(parts: Iterable[str], last: str = " and ") -> str:
+    """The parts that say something."""
+    return last.join(part for part in parts if part)
+
+
+# What a run was
+
+
+def runs_in_words(evidence: Evidence) -> str:
+    """What the intervals of a chapter are taken over."""
+    parameters = evidence.parameters
+    if "datasets" in parameters:
+        n = max(len(task["seeds"]) for task in parameters["datasets"])
+        return f"{count(n, 'split')} of each table, each with its own teacher and GANs"
+    if "score" in parameters:
+        return f"{count(len(parameters['seeds']), 'draw')} of samples from one GAN"
+    if "sets" in parameters:
+        n = len(parameters["sets"])
+        return f"{count(n, 'trained set')}, each with its own images, teacher, GAN and students"
+    n = len(parameters["seeds"])
+    return f"{count(n, 'student')} of each kind, which share their images, teacher and GAN"
+
+
+def data_in_words(evidence: Evidence) -> str:
+    """The datasets of a chapter, and how many samples they train on."""
+    parameters = evidence.parameters
+    if "data" in parameters:
+        n_train = parameters["data"]["n_train"]
+        name = dataset_in_words(evidence.images, parameters)
+        return f"{name}, {count(n_train, 'training image')}"
+    return listed(dataset_in_words(name, parameters) for name in evidence.tables)
+
+
+def size_in_words(evidence: Evidence) -> str:
+    """Whether the runs have the paper's size."""
+    if evidence.record.profile == "quick":
+        return "a smoke test, no evidence"
+    names = evidence.tables if "datasets" in evidence.parameters else [evidence.images]
+    of_paper = [name for name in names if has_scale_of_paper(evidence.parameters, name)]
+    if len(of_paper) == len(names):
+        return "at the paper's size"
+    if not of_paper:
+        return "not at the paper's size"
+    return f"{listed(dataset_in_words(name, {}) for name in of_paper)} at the paper's size"
+
+
+def scale(evidence: Evidence) -> str:
+    """Sentence: what the brackets are, on which data, and how that compares with the paper."""
+    return sentence(
+        f"*Brackets: 95% intervals over {runs_in_words(evidence)}.",
+        f"Data: {data_in_words(evidence)}; {size_in_words(evidence)}.*",
+    ).removesuffix(".")
+
+
+# Sec. 3
+
+
+def accuracies(evidence: Evidence, source: str, experiment: str = "l2") -> pd.Series:
+    """Test accuracies of the students of a source by run; empty where it was not run."""
+    return network_claims.by_seed(evidence.frame, evidence.images, experiment, source)
+
+
+def difference(evidence: Evidence, a: pd.Series | None, b: pd.Series | None) -> Interval | None:
+    """Interval of a - b, accuracies by run; None where a side is missing."""
+    if a is None or b is None:
+        return None
+    return network_claims.contrast(evidence.frame, (1, a), (-1, b))
+
+
+def compared(interval: Interval | None, other: str, unit=POINTS) -> str:
+    """As `compare`; "" without an interval."""
+    return "" if interval is None else compare(interval, other, unit)
+
+
+def at_best_share(evidence: Evidence, experiment: str, *sources: str) -> pd.Series | None:
+    """Test accuracies by run at the share that validation chooses; None where it was not run."""
+    return network_claims.at_best_share(evidence.frame, evidence.images, experiment, sources)
+
+
+def answer_00(evidence: Evidence) -> str:
+    """How much the teacher overfits, and which GAN was chosen."""
+    frame = evidence.frame
+    rows = frame[(frame.experiment == "teacher") & (frame.metric == "accuracy")]
+    by_part = rows.assign(run=numbered(rows.seed)).pivot_table(
+        index="run", columns="split", values="value"
+    )
+    gap = interval_of(by_part["train"] - by_part["test"])
+    means = by_part.mean()
+    sentences = [
+        sentence(
+            f"the teacher has {percent(means['train'])} of its training images right and",
+            f"{percent(means['test'])} of the test images, a gap of",
+            signed_with_bounds(gap).lstrip("+"),
+            "points: this is the room that GAN-MC has",
+        )
+    ]
+    return " ".join([*sentences, *chosen_gan(frame), scale(evidence)])
+
+
+def numbered(seeds: pd.Series) -> pd.Series:
+    """Seeds of trained sets; records of a single set have none, which is counted as 0."""
+    return pd.to_numeric(seeds).fillna(0).astype(int)
+
+
+def chosen_gan(frame: pd.DataFrame) -> list[str]:
+    """Sentence: the epochs of the GAN that validation chose."""
+    choice = frame[frame.experiment == "gan_choice"]
+    if choice.empty:
+        return []
+    by_set = choice.assign(run=numbered(choice.seed)).pivot_table(
+        index="run", columns="gan_epoch", values="value"
+    )
+    epochs = sorted({int(epoch) for epoch in by_set.idxmax(axis=1)})
+    last = int(max(by_set.columns))
+    chosen = listed(str(epoch) for epoch in epochs)
+    return [
+        sentence(
+            f"the GAN was trained for {count(last, 'epoch')}; by validation its images teach best",
+            f"after {chosen}",
+        )
+    ]
+
+
+def answer_01(evidence: Evidence) -> str:
+    """What the mixture gains, what of it any image brings, and how distillation fares."""
+    over_train = evidence.claimed("l2_mixture_over_train", OF_TRAINING_IMAGES)
+    over_labels = difference(
+        evidence, accuracies(evidence, "train+gan"), accuracies(evidence, "student_only")
+    )
+    sentences = [
+        sentence(MIXTURE, over_train) if over_train else "",
+        sentence("it", compared(over_labels, "one of the labels")) if over_labels else "",
+        what_any_image_brings(evidence),
+        what_flips_bring(evidence),
+        distillation(evidence),
+    ]
+    return joined([*sentences, scale(evidence)], " ")
+
+
+def noise_comparison(evidence: Evidence) -> tuple[Interval, Interval] | None:
+    """Noise at its best share - training images alone, and GAN images at theirs - noise."""
+    noise = at_best_share(evidence, "l2", "noise")
+    over_noise = evidence.judgement("realism_l2")
+    if noise is None or over_noise is None:
+        return None
+    over_train = difference(evidence, noise, accuracies(evidence, "train"))
+    return None if over_train is None else (over_train, over_noise.interval)
+
+
+def what_any_image_brings(evidence: Evidence) -> str:
+    """Sentence: noise that the teacher labels, against training images and the mixture."""
+    intervals = noise_comparison(evidence)
+    if intervals is None:
+        return ""
+    over_train, of_gan = intervals
+    return sentence(
+        "with noise in place of the GAN's images a student",
+        f"{compare(over_train, OF_TRAINING_IMAGES)};",
+        f"the mixture with GAN images {compare(of_gan, 'that')}",
+    )
+
+
+def flips_over_mixture(evidence: Evidence) -> Interval | None:
+    """Flips with crops - the mixture of training and GAN images."""
+    of_flips = accuracies(evidence, "flips")
+    return difference(evidence, of_flips, accuracies(evidence, "train+gan"))
+
+
+def what_flips_bring(evidence: Evidence) -> str:
+    """Sentence: flips with crops against the mixture."""
+    against = flips_over_mixture(evidence)
+    if against is None:
+        return ""
+    return sentence(
+        "a student of flipped and cropped training images, which need no GAN,",
+        compare(against, "one of the mixture"),
+    )
+
+
+def distillation(evidence: Evidence) -> str:
+    """Sentence: the mixture against training images in the pairs of Table 1."""
+    intervals = {}
+    for number in network_claims.PAIRS:
+        judgement = evidence.judgement(f"pair_{number}_mixture_over_train")
+        if judgement is not None:
+            intervals[f"pair {number}"] = judgement.interval
+    if not intervals:
+        return ""
+    against = compare_on_each(intervals, "training images alone").replace(" on pair", " in pair")
+    return sentence(f"in distillation (Table 1) the mixture {against}")
+
+
+def answer_02(evidence: Evidence) -> str:
+    """Which share of GAN images is best, and how it stands against the ends and the baselines."""
+    test = network_claims.sweep(evidence.frame, evidence.images, "sweep")
+    if test.empty:
+        return NOT_RUN
+    best = network_claims.best_on_validation(evidence.frame, evidence.images, list(test))
+    ends = {0: "training images alone", 1: "GAN images alone"}
+    against_ends = [
+        compared(difference(evidence, test[best], test[end]), words)
+        for end, words in ends.items()
+        if end in test and end != best
+    ]
+    judgement = evidence.judgement("p_fake_interior")
+    reason = caveat(evidence.reason(judgement)) if judgement and 0 < best < 1 else ""
+    sentences = [
+        sentence(
+            f"validation chooses p_fake = {best:.2g}; on test this student",
+            joined(against_ends) + reason,
+        ),
+        peak(evidence),
+        best_baseline(evidence, "sweep"),
+    ]
+    return joined([*sentences, scale(evidence)], " ")
+
+
+PEAK = {
+    "confirmed": "accuracy rises up to the best share and falls after it",
+    "inconclusive": "whether accuracy has one peak over p_fake stays open",
+    "refuted": "accuracy does not rise to one peak and fall after it",
+}
+
+
+def peak(evidence: Evidence) -> str:
+    """Sentence: whether the curve over p_fake rises and falls."""
+    judgement = evidence.judgement("p_fake_unimodal")
+    if judgement is None:
+        return ""
+    return sentence(PEAK[judgement.verdict])
+
+
+NO_GAN = ("flips", "jitter", "mixup", "noise", "shuffled")
+
+
+def best_baseline(evidence: Evidence, experiment: str) -> str:
+    """Sentence: the best source without a GAN, by validation, against the GAN's best share."""
+    name = best_source_of_images(evidence, experiment, NO_GAN)
+    gan = at_best_share(evidence, experiment, "train+gan", "gan")
+    if name is None or gan is None:
+        return ""
+    against = difference(evidence, at_best_share(evidence, experiment, name), gan)
+    return sentence(
+        f"of the sources that need no GAN validation prefers {in_a_sentence(name)}, which",
+        compare(against, "the best share of GAN images"),
+    )
+
+
+def in_a_sentence(source: str) -> str:
+    """The label of a source inside a sentence: only names keep their capitals."""
+    label = plots.label(source)
+    keeps_capital = label.split()[0].rstrip(",").isupper()
+    return label if keeps_capital else label[0].lower() + label[1:]
+
+
+def best_source_of_images(
+    evidence: Evidence, experiment: str, sources: Sequence[str]
+) -> str | None:
+    """The source whose best share does best on validation; None where none of them was run."""
+    rows = evidence.frame[
+        (evidence.frame.dataset == evidence.images)
+        & (evidence.frame.experiment == experiment)
+        & (evidence.frame.split == "validation")
+        & (evidence.frame.metric == "accuracy")
+        & evidence.frame.source.isin(sources)
+    ]
+    if "last" in rows:
+        rows = rows[rows["last"] == 1]
+    if rows.empty:
+        return None
+    return rows.groupby(["source", "p_fake"]).value.mean().groupby("source").max().idxmax()
+
+
+def answer_03(evidence: Evidence) -> str:
+    """What flips, GAN images and both together bring."""
+    arms = network_claims.augmentation(evidence.frame, evidence.images)
+    if not arms:
+        return NOT_RUN
+    alone = {"flips": "flips alone", "gan": "GAN images alone"}
+    sentences = [
+        sentence(
+            f"with {words} a student",
+            compared(difference(evidence, arms[arm], arms["neither"]), "one without either"),
+        )
+        for arm, words in alone.items()
+        if len(arms[arm])
+    ]
+    both = evidence.claimed("flips_and_gan", "one with the better of the two alone")
+    if both:
+        sentences.append(sentence("with both together a student", both))
+    return joined([*sentences, scale(evidence)], " ")
+
+
+RANKS = {
+    "confirmed": "students of GAN images get better as the GAN trains for longer",
+    "inconclusive": "that students get better as the GAN trains for longer is not shown",
+    "refuted": "students of GAN images get worse as the GAN trains for longer",
+}
+
+
+def answer_04(evidence: Evidence) -> str:
+    """Whether students get better with the GAN's epochs, and whether its images ever suffice."""
+    judgement = evidence.judgement("gan_epochs")
+    snapshots = of_snapshots(evidence)
+    if judgement is None or snapshots.empty:
+        return NOT_RUN
+    correlation = signed_with_bounds(judgement.interval, SCORE)
+    first, last = snapshots.columns[0], snapshots.columns[-1]
+    gain = difference(evidence, snapshots[last], snapshots[first])
+    train = accuracies(evidence, "train", "gan_quality")
+    against = compared(difference(evidence, snapshots[last], train), OF_TRAINING_IMAGES)
+    sentences = [
+        sentence(
+            RANKS[judgement.verdict] + caveat(evidence.reason(judgement)),
+            f"(rank correlation of accuracy with epochs {correlation})",
+        ),
+        sentence(
+            f"after {last:.0f} epochs of the GAN its student",
+            compared(gain, f"that of epoch {first:.0f}"),
+            f"and {against}" if against else "",
+        ),
+    ]
+    return joined([*sentences, scale(evidence)], " ")
+
+
+def of_snapshots(evidence: Evidence) -> pd.DataFrame:
+    """Test accuracy of students of GAN images by run (rows) and epochs of the GAN (columns)."""
+    frame = evidence.frame
+    rows = frame[
+        (frame.experiment == "gan_quality")
+        & (frame.split == "test")
+        & (frame.metric == "accuracy")
+        & (frame.source == "gan")
+    ]
+    if rows.empty:
+        return pd.DataFrame()
+    return rows.pivot_table(index="seed", columns="gan_epoch", values="value")
+
+
+def answer_05(evidence: Evidence) -> str:
+    """What the same GAN images do with labels and with the teacher's predictions."""
+    sentences = []
+    for objective, words in (
+        ("supervised", "trained on labels, without a teacher,"),
+        ("l2", "trained on the teacher's predictions for the same images,"),
+    ):
+        over_train = mean_over_shares(evidence, objective)
+        if over_train is not None:
+            comparison = compare(over_train, "one of training images alone")
+            sentences.append(sentence(words, "a student with GAN images", comparison))
+    if not sentences:
+        return NOT_RUN
+    sentences.append("(Means over all shares p_fake above 0.)")
+    return joined([*sentences, scale(evidence)], " ")
+
+
+def mean_over_shares(evidence: Evidence, objective: str) -> Interval | None:
+    """The mean over the shares above 0 - the training images alone, with one objective."""
+    test = network_claims.sweep(
+        evidence.frame, evidence.images, "supervised_learning", objective=objective
+    )
+    shares = [share for share in test if share > 0]
+    if 0 not in test or not shares:
+        return None
+    return difference(evidence, test[shares].mean(axis=1), test[0])
+
+
+# Sec. 4
+
+
+def on_tables(evidence: Evidence, source: str, baseline: str, **which) -> dict[str, Interval]:
+    """The interval of one tree of a source - one of another, for each table that has both."""
+    measure = forest_claims.score_above(source, baseline, **which)
+    intervals = {}
+    for dataset in evidence.tables:
+        interval = measure(evidence.frame, dataset)
+        if interval is not None:
+            intervals[dataset_in_words(dataset, {})] = interval
+    return intervals
+
+
+def tree_against(evidence: Evidence, source: str, baseline: str, other: str, **which) -> str:
+    """What the intervals of one tree of a source against another say, table by table."""
+    intervals = on_tables(evidence, source, baseline, **which)
+    return compare_on_each(intervals, other) if intervals else ""
+
+
+def answer_06(evidence: Evidence) -> str:
+    """What GAN rows bring to one tree, what needs no GAN, and how small a student can be."""
+    of_gan = tree_against(evidence, "gan", "train", OF_TRAINING_ROWS)
+    single = tree_against(evidence, "gan", "train", OF_TRAINING_ROWS, gan="single")
+    jitter = tree_against(evidence, "jitter", "gan", "one of GAN rows")
+    out_of_bag = tree_against(evidence, "train_oob", "gan", "one of GAN rows")
+    sentences = [
+        sentence("a tree of GAN rows that the forest labelled", of_gan) if of_gan else "",
+        sentence("with the paper's one GAN in place of ours, it", single) if single else "",
+        sentence("a tree of jittered rows, which need no GAN,", jitter) if jitter else "",
+        sentence("a tree of out-of-bag labels, which cost nothing,", out_of_bag)
+        if out_of_bag
+        else "",
+        smallest_students(evidence),
+    ]
+    text = joined(sentences, " ")
+    if not text:
+        return NOT_RUN
+    return joined([text, scale(evidence), "*Points are of AUC, for Higgs of accuracy.*"], " ")
+
+
+def smallest_students(evidence: Evidence) -> str:
+    """Sentence: nodes that the smallest students save, and what they lose on test."""
+    phrases = []
+    for dataset in evidence.tables:
+        nodes = forest_claims.small_students(evidence.frame, dataset, "fewer_nodes")
+        losses = forest_claims.small_students(evidence.frame, dataset, "loss")
+        if len(nodes) and len(losses):
+            loss = signed_with_bounds(interval_of(losses))
+            name = dataset_in_words(dataset, {})
+            phrases.append(f"{np.median(nodes):,.0f} times fewer on {name} (test loss {loss})")
+    if not phrases:
+        return ""
+    limit = POINTS.amount(forest_claims.MARGIN)
+    return sentence(
+        f"the smallest forests of GAN rows within {limit} of their teacher on validation have, in",
+        f"nodes, {listed(phrases)}",
+    )
+
+
+# Sec. 5
+
+
+def answer_07(evidence: Evidence) -> str:
+    """How the scores rate a spoilt GAN, and which of them see known damage."""
+    sentences = [
+        inferior_gan(evidence),
+        known_orders(evidence),
+        sentence(within_class(evidence)),
+        sentence(missed_damage(evidence)),
+    ]
+    text = joined(sentences, " ")
+    return joined([text, scale(evidence)], " ") if text else NOT_RUN
+
+
+def inferior_gan(evidence: Evidence) -> str:
+    """Sentence: the GAN after its class loss alone, by Compression Score and Inception Score."""
+    phrases = []
+    for metric in ("compression_score", "inception_score"):
+        measure = score_claims.score_above(metric, "inferior", "gan")
+        interval = measure(evidence.frame, evidence.images)
+        if interval is not None:
+            phrases.append(f"the {label_of(metric)} {change(interval, SCORE)}")
+    if not phrases:
+        return ""
+    return sentence(
+        "when the GAN trains on with its class loss alone and its images get worse,",
+        " and ".join(phrases),
+    )
+
+
+def label_of(metric: str) -> str:
+    """What readers call a score."""
+    return score_claims.METRICS[metric].label
+
+
+def taus(evidence: Evidence, series: str, metric: str) -> Interval | None:
+    """Kendall's tau of a score with the known order of a series, over draws."""
+    values = score_claims.order_agreement(evidence.frame, series, metric)
+    return interval_of(values) if len(values) else None
+
+
+DAMAGE = {
+    "real_share": "GAN images among real ones",
+    "distinct": "fewer distinct images",
+    "within_class": "collapse within each class",
+    "blur": "blur",
+    "label_noise": "wrong labels",
+}
+COMPARED_SCORES = ("compression_score", "inception_score", "fid")
+
+
+def series_of(evidence: Evidence) -> list[str]:
+    """The series of images in a known order of quality that were run."""
+    return score_tables.series_of(evidence.frame) if "series" in evidence.frame else []
+
+
+def agreement(evidence: Evidence, series: str, metric: str) -> Interval | None:
+    """Kendall's tau of a score with the known order of a series, over draws."""
+    return interval_of(score_claims.order_agreement(evidence.frame, series, metric))
+
+
+def known_orders(evidence: Evidence) -> str:
+    """Sentence: how many of the known orders three scores see in every draw."""
+    n = len(series_of(evidence))
+    if n == 0:
+        return ""
+    right = score_tables.rightly_ordered(evidence.frame)
+    phrases = [f"the {label_of(metric)} {right[metric]}" for metric in COMPARED_SCORES]
+    return sentence(
+        f"of {n} kinds of growing damage to real images, seen in their right order in every draw:",
+        listed(phrases),
+    )
+
+
+def within_class(evidence: Evidence) -> str:
+    """What Compression Score and Inception Score say of collapse within each class."""
+    if "within_class" not in series_of(evidence):
+        return ""
+    phrases = []
+    for metric in ("compression_score", "inception_score"):
+        interval = agreement(evidence, "within_class", metric)
+        phrases.append(f"{signed_with_bounds(interval, SCORE)} for the {label_of(metric)}")
+    return f"for {DAMAGE['within_class']} Kendall's tau with the right order is {listed(phrases)}"
+
+
+def missed_damage(evidence: Evidence) -> str:
+    """The damage that the Compression Score does not see, and whether FID does."""
+    missed = []
+    for series in series_of(evidence):
+        ours = agreement(evidence, series, "compression_score")
+        if statistics.verdict(ours) == "confirmed":
+            continue
+        of_fid = statistics.verdict(agreement(evidence, series, "fid")) == "confirmed"
+        beside = ", which FID sees" if of_fid else ""
+        missed.append(f"{DAMAGE[series]} (tau {signed_with_bounds(ours, SCORE)}){beside}")
+    if not missed:
+        return ""
+    return f"the Compression Score is not shown to see {listed(missed)}"
+
+
+ANSWERS: dict[str, Callable[[Evidence], str]] = {
+    "00_teachers_and_gan": answer_00,
+    "01_dnn_compression": answer_01,
+    "02_p_fake_sweep": answer_02,
+    "03_augmentation": answer_03,
+    "04_gan_quality": answer_04,
+    "05_supervised_learning": answer_05,
+    "06_random_forests": answer_06,
+    "07_compression_score": answer_07,
+}
+"""The answer of each chapter: sentences in Markdown from its record."""

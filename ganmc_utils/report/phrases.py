@@ -1,0 +1,208 @@
+"""Intervals, verdicts and scales in words.
+
+`compare` is the one place where an interval becomes "above" or "below": it never claims a
+difference that the interval does not show.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ganmc_utils.report import statistics
+from ganmc_utils.report.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How a difference is written: times factor, with so many digits, and its name behind."""
+
+    name: str = ""
+    factor: float = 1.0
+    digits: int = 2
+
+    def signed(self, value: float) -> str:
+        """The value with its sign, such as "+4.1"; the sign of a rounded zero is left out."""
+        digits = f"{self.factor * value:+.{self.digits}f}"
+        return digits[1:] if float(digits) == 0 else digits.replace("-", "−")
+
+    def plain(self, value: float) -> str:
+        """The value, such as "4.1"."""
+        return f"{self.factor * value:.{self.digits}f}".replace("-", "−")
+
+    def amount(self, value: float) -> str:
+        """The value and what it counts, such as "4.1 points"."""
+        return f"{self.plain(value)} {self.name}".strip()
+
+
+POINTS = Unit("points", 100, 1)  # of accuracy or of AUC
+SCORE = Unit()  # of a rank correlation or a score of generators
+
+
+def bounds(interval: Interval, unit: Unit, sign: int = 1) -> str:
+    """The bounds of sign * the difference, such as "[3.2, 5.0]"."""
+    low, high = sorted([sign * interval.low, sign * interval.high])
+    return f"[{unit.plain(low)}, {unit.plain(high)}]"
+
+
+def signed_with_bounds(interval: Interval, unit: Unit = POINTS) -> str:
+    """The difference and its bounds, such as "+0.3 [−1.0, 1.6]"; the difference for one run."""
+    if interval.n < 2:
+        return f"{unit.signed(interval.mean)} in one run"
+    return f"{unit.signed(interval.mean)} {bounds(interval, unit)}{p_beside(interval)}"
+
+
+def p_beside(interval: Interval) -> str:
+    """The p-value, where it leaves open what the bounds alone seem to decide."""
+    includes_zero = interval.low <= 0 <= interval.high
+    if includes_zero or interval.p is None or interval.p < statistics.ALPHA:
+        return ""
+    return f", p = {interval.p:.2f}"
+
+
+def compare(
+    interval: Interval, other: str, unit: Unit = POINTS, *, margin: float | None = None
+) -> str:
+    """What an interval says of something against `other`, to stand behind its subject.
+
+    - the interval lies above zero: "is 4.1 points above training data [3.2, 5.0]"
+    - below: "is 4.1 points below training data [3.2, 5.0]"
+    - it includes zero, or its p-value is not below 0.05: "cannot be told from training data
+      (+0.3 points [−1.0, 1.6])"
+    - one value: "was 4.1 points above training data in the one run"
+    - it lies inside ± margin, where there is one: "is level with training data, within 1.2 points
+      (+0.1 [−0.4, 0.6])"
+
+    Args:
+        interval: of the difference, something minus `other`.
+        other: what it is compared with.
+        unit: of the difference.
+        margin: differences up to here are no matter; None: every difference is.
+    """
+    side = "above" if interval.mean > 0 else "below"
+    amount = unit.amount(abs(interval.mean))
+    if interval.n < 2:
+        return f"was {amount} {side} {other} in the one run"
+    if margin is not None and statistics.equivalence_verdict(interval, margin) == "confirmed":
+        difference = signed_with_bounds(interval, unit)
+        return f"is level with {other}, within {unit.amount(margin)} ({difference})"
+    if statistics.verdict(interval) == "inconclusive":
+        difference = f"{unit.signed(interval.mean)} {unit.name}".strip()
+        within = f"{bounds(interval, unit)}{p_beside(interval)}"
+        return f"cannot be told from {other} ({difference} {within})"
+    sign = 1 if side == "above" else -1
+    return f"is {amount} {side} {other} {bounds(interval, unit, sign)}"
+
+
+def change(interval: Interval, unit: Unit = POINTS) -> str:
+    """As `compare`, of something before and after: "falls by 0.24 [0.16, 0.32]"."""
+    if interval.n < 2:
+        return f"changed by {signed_with_bounds(interval, unit)}"
+    decided = statistics.verdict(interval)
+    if decided == "inconclusive":
+        return f"shows no change ({signed_with_bounds(interval, unit)})"
+    amount = unit.amount(abs(interval.mean))
+    if decided == "confirmed":
+        return f"rises by {amount} {bounds(interval, unit)}"
+    return f"falls by {amount} {bounds(interval, unit, -1)}"
+
+
+GROUPS = {
+    "confirmed": "is above {other} on {places}",
+    "refuted": "is below {other} on {places}",
+    "inconclusive": "cannot be told from {other} on {places}",
+}
+
+
+def compare_on_each(
+    intervals: dict[str, Interval], other: str, unit: Unit = POINTS, *, with_values: bool = True
+) -> str:
+    """As `compare`, of several datasets at once, grouped by what their intervals say.
+
+    Such as "is above training data on MAGIC (+1.7 [1.1, 2.4]) and Higgs 1k (+5.0 [2.9, 7.0]), and
+    cannot be told from training data on Evergreen (+1.7 [−1.4, 4.7])".
+
+    Args:
+        intervals: of the difference, by what the dataset is called.
+        other: what is compared with.
+        unit: of the difference.
+        with_values: whether the differences stand in brackets.
+    """
+    groups: dict[str, list[str]] = {}
+    for place, interval in intervals.items():
+        difference = f" ({signed_with_bounds(interval, unit)})" if with_values else ""
+        groups.setdefault(statistics.verdict(interval), []).append(place + difference)
+    return ", and ".join(
+        GROUPS[verdict].format(other=other, places=listed(groups[verdict]))
+        for verdict in GROUPS
+        if verdict in groups
+    )
+
+
+def caveat(reason: str) -> str:
+    """What must be said behind a difference whose verdict is open for that reason."""
+    if reason == "":
+        return ""
+    if reason == "still rising":
+        return ", though a learning curve still rises at its end, so the verdict is open"
+    if reason.endswith("after Holm"):
+        p = reason.removesuffix(" after Holm")
+        return f", which does not survive the correction for several primary claims ({p})"
+    return f" ({reason})"
+
+
+def listed(words: Iterable[str]) -> str:
+    """The words in a row, such as "a, b and c"."""
+    parts = list(words)
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def sentence(*parts: str) -> str:
+    """One sentence of these parts: a capital at its beginning, a full stop at its end."""
+    text = " ".join(part for part in parts if part).replace(" ,", ",")
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def count(n: int, noun: str) -> str:
+    """A number and what it counts, such as "3 trained sets"."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A share in percent."""
+    return f"{100 * value:.{digits}f}%"
+
+
+def duration(seconds: float) -> str:
+    """A time in words, such as "41 s", "12 minutes" or "3.2 hours"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"
+
+
+# Datasets and scales
+
+
+DATASETS = {
+    "digits": "the digits of scikit-learn",
+    "magic": "MAGIC",
+    "magic_authors": "MAGIC as the authors prepared it",
+    "higgs_1k": "Higgs 1k",
+    "higgs_30k": "Higgs 30k",
+    "higgs_100k": "Higgs 100k",
+    "evergreen": "Evergreen",
+    "breast_cancer": "breast cancer",
+}
+PAPERS_IMAGE_SIZE = 32
+
+
+def dataset_in_words(dataset: str, parameters: dict) -> str:
+    """What readers call a dataset; one of the reader's own keeps its name."""
+    if dataset == "cifar10":
+        size = parameters.get("data", {}).get("image_size", PAPERS_IMAGE_SIZE)
+        if size == PAPERS_IMAGE_SIZE:
+            return "CIFAR-10"
+        return f"CIFAR-10 averaged to {size} × {size}"
+    return DATASETS.get(dataset, dataset)
