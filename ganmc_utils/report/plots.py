@@ -319,11 +319,11 @@ def show_panels(
         alt: what the figure shows, for those who cannot see it; a panel's title is added.
         size: inches of one panel, by default as suits their number.
 
-    Raises:
-        ValueError: no panels.
+    Returns:
+        The figure; without panels the words that it is not part of this profile.
     """
     if not panels:
-        raise ValueError(f"figure {number}, {name}: no panels")
+        return HTML("Not part of this profile.")
     images, handle_of_label = [], {}
     for k, (title, draw) in enumerate(panels.items(), 1):
         figure, ax = plt.subplots(figsize=size or panel_size(len(panels)), layout="constrained")
