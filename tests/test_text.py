@@ -32,6 +32,18 @@ def test_a_table_is_written_as_it_is_shown(tmp_path):
     assert written == shown.data + "\n" and "| 0.10 |" in written and "| +1.5 |" in written
 
 
+def test_errors_and_intervals_are_in_smaller_type():
+    cells = {
+        "0.912 ± 0.002 (0.918)": "0.912 <small>± 0.002</small> (0.918)",
+        "+0.044 [-0.023, +0.066], n = 3": "+0.044<br><small>[-0.023, +0.066]</small>, n = 3",
+        "in 1 ± 0.05": "in 1 <small>± 0.05</small>",
+        "[text](link), [a, b]": "[text](link), [a, b]",
+    }
+    for cell, shorter in cells.items():
+        assert text.short_cell(cell) == shorter
+    assert "| 2 " in text.markdown(pd.DataFrame({"n": [2]}))
+
+
 def test_a_table_without_rows_says_so(tmp_path):
     shown = text.show_table(pd.DataFrame(), tmp_path, "name")
     assert shown.data == "Not part of this profile."

@@ -5,13 +5,17 @@ parameters of the chapter and `task` one of its datasets. A cell is the mean ove
 standard error, or the mean of a paired difference with its 95% interval (`report.text`).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from ganmc_utils.core.parameters import ForestTask, RandomForests
 from ganmc_utils.forests.small_students import LOSS_LIMITS
 from ganmc_utils.report import plots, text
+from ganmc_utils.report.claim import Measure
 from ganmc_utils.report.paper import paper_score, published_number
+from ganmc_utils.report.phrases import compare_on_each, dataset_in_words, sentence
 
 # Sources that generate rows; fresh ones are collected.
 GENERATED_SOURCES = (
@@ -86,9 +90,26 @@ def in_order_of_style(sources) -> list[str]:
     return [source for source in plots.STYLE if source in sources]
 
 
-def table3(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
-    """Table 3: one row per dataset and teacher, one column per source, the paper's in brackets."""
+def rows_by_source(cells: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """One row per source in the order of the legends, one column per dataset.
+
+    cells: {dataset: {source: text}}.
+    """
     rows = []
+    for source in plots.STYLE:
+        texts = {dataset: of_dataset.get(source, "") for dataset, of_dataset in cells.items()}
+        if any(texts.values()):
+            rows.append({"Source": plots.label(source)} | texts)
+    return text.table_of(rows)
+
+
+def table3(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """Table 3: one row per source, one column per dataset and teacher, the paper's in brackets.
+
+    A teacher other than the dataset's first is named by its max_features. The last row counts the
+    seeds.
+    """
+    cells, seeds = {}, {}
     for task in p.datasets:
         for max_features in task.max_features:
             students = one_tree(frame, task, max_features)
@@ -96,31 +117,49 @@ def table3(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
             scores = {"teacher": teacher.value}
             for source in in_order_of_style(students):
                 scores[source] = students[source].dropna()
-            row = {
-                "Dataset": task.name,
-                "Features per split": max_features,
-                "Seeds": len(students),
+            is_first = max_features == task.max_features[0]
+            header = task.name if is_first else f"{task.name}, max_features = {max_features}"
+            seeds[header] = str(len(students))
+            cells[header] = {
+                source: text.mean_and_error(values)
+                + text.in_brackets(paper_score(task.name, source))
+                for source, values in scores.items()
             }
-            for source, values in scores.items():
-                published = text.in_brackets(paper_score(task.name, source))
-                row[plots.label(source)] = text.mean_and_error(values) + published
-            rows.append(row)
-    return text.table_of(rows)
+    table = rows_by_source(cells)
+    table.loc[len(table)] = {"Source": "Seeds"} | seeds
+    return table
 
 
 def against(frame: pd.DataFrame, p: RandomForests, base: str) -> pd.DataFrame:
     """Paired difference over seeds of every source from `base`: single trees, first teacher."""
-    rows = []
+    cells = {}
     for task in p.datasets:
         if base not in task.sources:
             continue
         scores = one_tree(frame, task)
-        row = {"Dataset": task.name}
-        for source in in_order_of_style(scores):
-            if source != base:
-                row[plots.label(source)] = text.paired_difference(scores[source], scores[base])
-        rows.append(row)
-    return text.table_of(rows)
+        cells[task.name] = {
+            source: text.paired_difference(scores[source], scores[base])
+            for source in in_order_of_style(scores)
+            if source != base
+        }
+    return rows_by_source(cells)
+
+
+def compared(
+    frame: pd.DataFrame, p: RandomForests, subject: str, measure: Measure, other: str
+) -> str:
+    """What a measure of `forests.claims` says on each table, in one sentence.
+
+    subject and other: what is compared, such as "one tree of MUNGE" and "one of training rows".
+    """
+    intervals = {}
+    for task in p.datasets:
+        interval = measure(frame, task.name)
+        if interval is not None and task.preparation == "clean":
+            intervals[dataset_in_words(task.name, {})] = interval
+    if not intervals:
+        return "Not part of this profile."
+    return sentence(subject, compare_on_each(intervals, other))
 
 
 def best_source(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
@@ -218,7 +257,7 @@ def realism(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
 
 def preparation(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     """What the authors' preparation changes: paired differences from the clean one, same splits."""
-    rows = []
+    cells = {}
     for task in p.datasets:
         if task.preparation != "authors":
             continue
@@ -228,18 +267,15 @@ def preparation(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
             if other.table == task.table and other.preparation == "clean"
         )
         teacher = teacher_scores(frame, task)
-        row = {
-            "Dataset": clean_task.name,
-            "Teacher": text.paired_difference(teacher, teacher_scores(frame, clean_task)),
-        }
+        clean_teacher = teacher_scores(frame, clean_task)
+        differences = {"teacher": text.paired_difference(teacher, clean_teacher)}
         scores = one_tree(frame, task)
         clean_scores = one_tree(frame, clean_task)
         for source in in_order_of_style(scores):
             if source in clean_scores:
-                difference = text.paired_difference(scores[source], clean_scores[source])
-                row[plots.label(source)] = difference
-        rows.append(row)
-    return text.table_of(rows)
+                differences[source] = text.paired_difference(scores[source], clean_scores[source])
+        cells[clean_task.name] = differences
+    return rows_by_source(cells)
 
 
 def teacher_scores(frame: pd.DataFrame, task: ForestTask) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import textwrap
 from pathlib import Path
 
@@ -43,9 +44,19 @@ def table_of(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna("")
 
 
+ERROR = re.compile(r"(?<=\d) (± [\d.]+)")
+INTERVAL = re.compile(r" (\[[-−+]?[\d.]+, [-−+]?[\d.]+\])")
+
+
 def markdown(table: pd.DataFrame) -> str:
-    """A table as Markdown, its cells as they are spelt."""
-    return table.to_markdown(index=False, disable_numparse=True)
+    """A table as Markdown: errors in smaller type, intervals so on a line of their own."""
+    return table.map(short_cell).to_markdown(index=False, disable_numparse=True)
+
+
+def short_cell(cell: object) -> str:
+    """A cell whose numbers come first, such as "0.912 <small>± 0.002</small>"."""
+    smaller = ERROR.sub(r" <small>\1</small>", str(cell))
+    return INTERVAL.sub(r"<br><small>\1</small>", smaller)
 
 
 def show_table(table: pd.DataFrame, out: Path, name: str) -> Markdown:
