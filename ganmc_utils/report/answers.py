@@ -32,9 +32,9 @@ from ganmc_utils.report.phrases import (
     listed,
     percent,
     sentence,
-    signed_with_bounds,
+    with_bounds,
 )
-from ganmc_utils.report.statistics import Interval, interval_of
+from ganmc_utils.report.statistics import Interval, correlation_interval, interval_of
 from ganmc_utils.scores import claims as score_claims
 from ganmc_utils.scores import tables as score_tables
 
@@ -115,18 +115,23 @@ def joined(parts: Iterable[str], last: str = " and ") -> str:
 
 
 def runs_in_words(evidence: Evidence) -> str:
-    """What the intervals of a chapter are taken over."""
+    """What the intervals of a chapter are taken over; "" of a single run."""
     parameters = evidence.parameters
+    if evidence.record.notebook.startswith("00") and "sets" not in parameters:
+        return ""
     if "datasets" in parameters:
         n = max(len(task["seeds"]) for task in parameters["datasets"])
-        return f"{count(n, 'split')} of each table, each with its own teacher and GANs"
-    if "score" in parameters:
-        return f"{count(len(parameters['seeds']), 'draw')} of samples from one GAN"
-    if "sets" in parameters:
+        kind, shared = "split", "of each table, each with its own teacher and GANs"
+    elif "score" in parameters:
+        n = len(parameters["seeds"])
+        kind, shared = "draw", "of samples from one GAN"
+    elif "sets" in parameters:
         n = len(parameters["sets"])
-        return f"{count(n, 'trained set')}, each with its own images, teacher, GAN and students"
-    n = len(parameters["seeds"])
-    return f"{count(n, 'student')} of each kind, which share their images, teacher and GAN"
+        kind, shared = "trained set", "(each with its own images, teacher, GAN and students)"
+    else:
+        n = len(parameters["seeds"])
+        kind, shared = "student", "of each kind, which share their images, teacher and GAN"
+    return f"{count(n, kind)} {shared}" if n > 1 else ""
 
 
 def data_in_words(evidence: Evidence) -> str:
@@ -153,11 +158,31 @@ def size_in_words(evidence: Evidence) -> str:
 
 
 def scale(evidence: Evidence) -> str:
-    """Sentence: what the brackets are, on which data, and how that compares with the paper."""
-    return sentence(
-        f"*Brackets: 95% intervals over {runs_in_words(evidence)}.",
-        f"Data: {data_in_words(evidence)}; {size_in_words(evidence)}.*",
-    ).removesuffix(".")
+    """A paragraph: what the brackets are, on which data, and how that compares with the paper."""
+    runs = runs_in_words(evidence)
+    brackets = f"In brackets: 95% intervals over {runs}." if runs else "One run: no intervals."
+    metrics = points_in_words(evidence)
+    return f"*{brackets} {metrics}Data: {data_in_words(evidence)}; {size_in_words(evidence)}.*"
+
+
+def points_in_words(evidence: Evidence) -> str:
+    """What a point is worth in chapter 06; the others measure accuracy."""
+    if "datasets" not in evidence.parameters:
+        return ""
+    rows = evidence.frame[evidence.frame.metric.isin(["auc", "accuracy"])]
+    metrics = rows[rows.dataset.isin(evidence.tables)].groupby("dataset").metric.first()
+    of_accuracy = [dataset_in_words(name, {}) for name in metrics[metrics == "accuracy"].index]
+    if len(of_accuracy) == len(metrics):
+        return "Points are of accuracy. "
+    if not of_accuracy:
+        return "Points are of AUC. "
+    return f"Points are of AUC, for {listed(of_accuracy)} of accuracy. "
+
+
+def answer_of(evidence: Evidence, sentences: Iterable[str]) -> str:
+    """A paragraph of the sentences that say something, and one with the scale."""
+    paragraph = joined(sentences, " ")
+    return f"{paragraph}\n\n{scale(evidence)}" if paragraph else NOT_RUN
 
 
 # Sec. 3
@@ -197,12 +222,11 @@ def answer_00(evidence: Evidence) -> str:
     sentences = [
         sentence(
             f"the teacher has {percent(means['train'])} of its training images right and",
-            f"{percent(means['test'])} of the test images, a gap of",
-            signed_with_bounds(gap).lstrip("+"),
-            "points: this is the room that GAN-MC has",
+            f"{percent(means['test'])} of the test images: the room that GAN-MC has is a gap of",
+            with_bounds(gap),
         )
     ]
-    return " ".join([*sentences, *chosen_gan(frame), scale(evidence)])
+    return answer_of(evidence, [*sentences, *chosen_gan(frame)])
 
 
 def numbered(seeds: pd.Series) -> pd.Series:
@@ -232,17 +256,13 @@ def chosen_gan(frame: pd.DataFrame) -> list[str]:
 def answer_01(evidence: Evidence) -> str:
     """What the mixture gains, what of it any image brings, and how distillation fares."""
     over_train = evidence.claimed("l2_mixture_over_train", OF_TRAINING_IMAGES)
-    over_labels = difference(
-        evidence, accuracies(evidence, "train+gan"), accuracies(evidence, "student_only")
-    )
     sentences = [
         sentence(MIXTURE, over_train) if over_train else "",
-        sentence("it", compared(over_labels, "one of the labels")) if over_labels else "",
         what_any_image_brings(evidence),
         what_flips_bring(evidence),
         distillation(evidence),
     ]
-    return joined([*sentences, scale(evidence)], " ")
+    return answer_of(evidence, sentences)
 
 
 def noise_comparison(evidence: Evidence) -> tuple[Interval, Interval] | None:
@@ -315,12 +335,12 @@ def answer_02(evidence: Evidence) -> str:
     sentences = [
         sentence(
             f"validation chooses p_fake = {best:.2g}; on test this student",
-            joined(against_ends) + reason,
+            joined(against_ends).replace(" and is ", " and ") + reason,
         ),
         peak(evidence),
         best_baseline(evidence, "sweep"),
     ]
-    return joined([*sentences, scale(evidence)], " ")
+    return answer_of(evidence, sentences)
 
 
 PEAK = {
@@ -396,7 +416,7 @@ def answer_03(evidence: Evidence) -> str:
     both = evidence.claimed("flips_and_gan", "one with the better of the two alone")
     if both:
         sentences.append(sentence("with both together a student", both))
-    return joined([*sentences, scale(evidence)], " ")
+    return answer_of(evidence, sentences)
 
 
 RANKS = {
@@ -412,7 +432,7 @@ def answer_04(evidence: Evidence) -> str:
     snapshots = of_snapshots(evidence)
     if judgement is None or snapshots.empty:
         return NOT_RUN
-    correlation = signed_with_bounds(judgement.interval, SCORE)
+    correlation = with_bounds(judgement.interval, SCORE)
     first, last = snapshots.columns[0], snapshots.columns[-1]
     gain = difference(evidence, snapshots[last], snapshots[first])
     train = accuracies(evidence, "train", "gan_quality")
@@ -425,10 +445,10 @@ def answer_04(evidence: Evidence) -> str:
         sentence(
             f"after {last:.0f} epochs of the GAN its student",
             compared(gain, f"that of epoch {first:.0f}"),
-            f"and {against}" if against else "",
+            f"and {against.removeprefix('is ')}" if against else "",
         ),
     ]
-    return joined([*sentences, scale(evidence)], " ")
+    return answer_of(evidence, sentences)
 
 
 def of_snapshots(evidence: Evidence) -> pd.DataFrame:
@@ -456,10 +476,9 @@ def answer_05(evidence: Evidence) -> str:
         if over_train is not None:
             comparison = compare(over_train, "one of training images alone")
             sentences.append(sentence(words, "a student with GAN images", comparison))
-    if not sentences:
-        return NOT_RUN
-    sentences.append("(Means over all shares p_fake above 0.)")
-    return joined([*sentences, scale(evidence)], " ")
+    if sentences:
+        sentences.append("(Means over all shares p_fake above 0.)")
+    return answer_of(evidence, sentences)
 
 
 def mean_over_shares(evidence: Evidence, objective: str) -> Interval | None:
@@ -476,42 +495,50 @@ def mean_over_shares(evidence: Evidence, objective: str) -> Interval | None:
 # Sec. 4
 
 
-def on_tables(evidence: Evidence, source: str, baseline: str, **which) -> dict[str, Interval]:
-    """The interval of one tree of a source - one of another, for each table that has both."""
+def tree_against(
+    evidence: Evidence, source: str, baseline: str, other: str, claim_id: str = "", **which
+) -> str:
+    """What the intervals of one tree of a source against another say, table by table.
+
+    claim_id: of the claim about it, whose verdict may be open for a reason of its own.
+    """
     measure = forest_claims.score_above(source, baseline, **which)
-    intervals = {}
+    intervals, notes = {}, {}
     for dataset in evidence.tables:
         interval = measure(evidence.frame, dataset)
-        if interval is not None:
-            intervals[dataset_in_words(dataset, {})] = interval
-    return intervals
-
-
-def tree_against(evidence: Evidence, source: str, baseline: str, other: str, **which) -> str:
-    """What the intervals of one tree of a source against another say, table by table."""
-    intervals = on_tables(evidence, source, baseline, **which)
-    return compare_on_each(intervals, other) if intervals else ""
+        if interval is None:
+            continue
+        name = dataset_in_words(dataset, {})
+        intervals[name] = interval
+        judgement = evidence.judgement(claim_id, dataset) if claim_id else None
+        if judgement is not None and statistics.verdict(interval) != "inconclusive":
+            notes[name] = evidence.reason(judgement)
+    return compare_on_each(intervals, other, notes=notes) if intervals else ""
 
 
 def answer_06(evidence: Evidence) -> str:
     """What GAN rows bring to one tree, what needs no GAN, and how small a student can be."""
-    of_gan = tree_against(evidence, "gan", "train", OF_TRAINING_ROWS)
-    single = tree_against(evidence, "gan", "train", OF_TRAINING_ROWS, gan="single")
-    jitter = tree_against(evidence, "jitter", "gan", "one of GAN rows")
-    out_of_bag = tree_against(evidence, "train_oob", "gan", "one of GAN rows")
-    sentences = [
-        sentence("a tree of GAN rows that the forest labelled", of_gan) if of_gan else "",
-        sentence("with the paper's one GAN in place of ours, it", single) if single else "",
-        sentence("a tree of jittered rows, which need no GAN,", jitter) if jitter else "",
-        sentence("a tree of out-of-bag labels, which cost nothing,", out_of_bag)
-        if out_of_bag
-        else "",
-        smallest_students(evidence),
+    trees = [
+        ("a tree of GAN rows that the forest labelled", of_gan_rows(evidence, "chosen")),
+        ("with the paper's one GAN in place of ours, it", of_gan_rows(evidence, "single")),
+        (
+            "a tree of jittered rows, which need no GAN,",
+            tree_against(evidence, "jitter", "gan", "one of GAN rows"),
+        ),
+        (
+            "a tree of training rows with out-of-bag labels, which cost nothing,",
+            tree_against(evidence, "train_oob", "gan", "one of GAN rows"),
+        ),
     ]
-    text = joined(sentences, " ")
-    if not text:
-        return NOT_RUN
-    return joined([text, scale(evidence), "*Points are of AUC, for Higgs of accuracy.*"], " ")
+    sentences = [sentence(subject, against) for subject, against in trees if against]
+    sentences.append(smallest_students(evidence))
+    return answer_of(evidence, sentences)
+
+
+def of_gan_rows(evidence: Evidence, gan: forest_claims.Gan) -> str:
+    """One tree of GAN rows against one of training rows, table by table."""
+    claim_id = "gan_over_train" + forest_claims.LINE_IDS[gan, "main"]
+    return tree_against(evidence, "gan", "train", OF_TRAINING_ROWS, claim_id, gan=gan)
 
 
 def smallest_students(evidence: Evidence) -> str:
@@ -521,7 +548,7 @@ def smallest_students(evidence: Evidence) -> str:
         nodes = forest_claims.small_students(evidence.frame, dataset, "fewer_nodes")
         losses = forest_claims.small_students(evidence.frame, dataset, "loss")
         if len(nodes) and len(losses):
-            loss = signed_with_bounds(interval_of(losses))
+            loss = with_bounds(interval_of(losses))
             name = dataset_in_words(dataset, {})
             phrases.append(f"{np.median(nodes):,.0f} times fewer on {name} (test loss {loss})")
     if not phrases:
@@ -544,8 +571,7 @@ def answer_07(evidence: Evidence) -> str:
         sentence(within_class(evidence)),
         sentence(missed_damage(evidence)),
     ]
-    text = joined(sentences, " ")
-    return joined([text, scale(evidence)], " ") if text else NOT_RUN
+    return answer_of(evidence, sentences)
 
 
 def inferior_gan(evidence: Evidence) -> str:
@@ -592,7 +618,7 @@ def series_of(evidence: Evidence) -> list[str]:
 
 def agreement(evidence: Evidence, series: str, metric: str) -> Interval | None:
     """Kendall's tau of a score with the known order of a series, over draws."""
-    return interval_of(score_claims.order_agreement(evidence.frame, series, metric))
+    return correlation_interval(score_claims.order_agreement(evidence.frame, series, metric))
 
 
 def known_orders(evidence: Evidence) -> str:
@@ -615,7 +641,7 @@ def within_class(evidence: Evidence) -> str:
     phrases = []
     for metric in ("compression_score", "inception_score"):
         interval = agreement(evidence, "within_class", metric)
-        phrases.append(f"{signed_with_bounds(interval, SCORE)} for the {label_of(metric)}")
+        phrases.append(f"{with_bounds(interval, SCORE)} for the {label_of(metric)}")
     return f"for {DAMAGE['within_class']} Kendall's tau with the right order is {listed(phrases)}"
 
 
@@ -627,8 +653,8 @@ def missed_damage(evidence: Evidence) -> str:
         if statistics.verdict(ours) == "confirmed":
             continue
         of_fid = statistics.verdict(agreement(evidence, series, "fid")) == "confirmed"
-        beside = ", which FID sees" if of_fid else ""
-        missed.append(f"{DAMAGE[series]} (tau {signed_with_bounds(ours, SCORE)}){beside}")
+        beside = "; FID sees it" if of_fid else ""
+        missed.append(f"{DAMAGE[series]} (tau {with_bounds(ours, SCORE)}{beside})")
     if not missed:
         return ""
     return f"the Compression Score is not shown to see {listed(missed)}"

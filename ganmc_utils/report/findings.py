@@ -10,13 +10,19 @@ import pandas as pd
 
 from ganmc_utils.core import records
 from ganmc_utils.core.records import Record
-from ganmc_utils.report import answers, text
+from ganmc_utils.forests.claims import GAN_SOURCES, main_teacher, score_above
+from ganmc_utils.forests.tables import GENERATED_SOURCES
+from ganmc_utils.report import answers, plots, statistics, text
 from ganmc_utils.report.answers import Evidence
 from ganmc_utils.report.phrases import (
+    SCORE,
     compare,
     dataset_in_words,
     duration,
+    listed,
     sentence,
+    signed_with_bounds,
+    with_bounds,
 )
 from ganmc_utils.report.scoreboard import CLAIMS
 from ganmc_utils.report.statistics import Interval
@@ -60,7 +66,7 @@ def images_in_words(evidence: Evidence) -> str:
 
 
 def on_images(finding: Callable[[Evidence], list[str]], notebook: str) -> Callable[[Book], str]:
-    """A finding of a chapter on images: where it was found, what, and the link."""
+    """A finding of a chapter on images: on which, what, and the link."""
 
     def in_book(book: Book) -> str:
         parts = finding(book[notebook]) if notebook in book else []
@@ -92,14 +98,14 @@ def mixture(evidence: Evidence) -> list[str]:
 
 def any_images(evidence: Evidence) -> list[str]:
     """What of the mixture's gain comes with any images, if only the teacher labels them."""
-    parts = answers.noise_comparison(evidence)
-    if parts is None:
+    intervals = answers.noise_comparison(evidence)
+    if intervals is None:
         return []
-    over_train, of_gan = parts
+    over_train, of_gan = intervals
     return [
-        "noise that the teacher labels can take the place of GAN images: that student",
-        f"{compare(over_train, answers.OF_TRAINING_IMAGES)}, and the mixture with GAN images",
-        compare(of_gan, "it"),
+        "with noise in place of the GAN's images the same network",
+        f"{compare(over_train, 'one that learns training images alone')}, and with GAN images it",
+        compare(of_gan, "with noise"),
     ]
 
 
@@ -108,16 +114,16 @@ def flips(evidence: Evidence) -> list[str]:
     against = answers.flips_over_mixture(evidence)
     if against is None:
         return []
-    words = "a student of flipped and cropped training images, without any GAN,"
-    return [words, compare(against, "one of the mixture with GAN images")]
+    words = "a network that learns flipped and cropped training images, without any GAN,"
+    return [words, compare(against, "one that learns training and GAN images")]
 
 
 def gan_rows(evidence: Evidence) -> list[str]:
     """GAN rows against training rows, for one tree."""
-    against = answers.tree_against(evidence, "gan", "train", answers.OF_TRAINING_ROWS)
+    against = answers.of_gan_rows(evidence, "chosen")
     if not against:
         return []
-    return ["on tables, one tree that learns a forest's predictions of GAN rows", against]
+    return ["one tree that learns a forest's predictions of GAN rows", against]
 
 
 def jittered_rows(evidence: Evidence) -> list[str]:
@@ -128,38 +134,68 @@ def jittered_rows(evidence: Evidence) -> list[str]:
 
 def out_of_bag(evidence: Evidence) -> list[str]:
     """Labels that cost nothing."""
-    over_train = answers.tree_against(evidence, "train_oob", "train", "one of the usual labels")
+    over_train = answers.tree_against(
+        evidence, "train_oob", "train", "one of its predictions as they are"
+    )
     if not over_train:
         return []
-    return ["a tree of the forest's out-of-bag predictions, which cost no query,", over_train]
+    words = "a tree that learns the forest's out-of-bag predictions of the training rows, which are"
+    return [words, "free,", over_train]
+
+
+SEES = {
+    "confirmed": "sees",
+    "inconclusive": "is not shown to see",
+    "refuted": "takes for an improvement",
+}
 
 
 def scores(evidence: Evidence) -> list[str]:
     """What Compression Score and Inception Score say of collapse within each class."""
-    agreements = answers.within_class(evidence)
-    if not agreements:
+    if "within_class" not in answers.series_of(evidence):
         return []
+    phrases = []
+    for metric in ("compression_score", "inception_score"):
+        tau = answers.agreement(evidence, "within_class", metric)
+        verb = SEES[statistics.verdict(tau)]
+        phrases.append(f"the {answers.label_of(metric)} {verb} (tau {with_bounds(tau, SCORE)})")
     missed = answers.missed_damage(evidence)
-    return [agreements + (f"; {missed}" if missed else "")]
+    end = f"; {missed}" if missed else ""
+    return [f"by Kendall's tau, collapse within each class is what {listed(phrases)}{end}"]
 
 
 FINDINGS: dict[str, Callable[[Book], str]] = {
-    "mixture": on_images(mixture, "01_dnn_compression"),
-    "any_images": on_images(any_images, "01_dnn_compression"),
-    "flips": on_images(flips, "01_dnn_compression"),
-    "gan_rows": on_tables(gan_rows),
-    "jitter": on_tables(jittered_rows),
-    "out_of_bag": on_tables(out_of_bag),
-    "scores": on_images(scores, "07_compression_score"),
+    "GAN images": on_images(mixture, "01_dnn_compression"),
+    "Any images": on_images(any_images, "01_dnn_compression"),
+    "Flips and crops": on_images(flips, "01_dnn_compression"),
+    "GAN rows": on_tables(gan_rows),
+    "Jitter": on_tables(jittered_rows),
+    "Out-of-bag labels": on_tables(out_of_bag),
+    "Scores of a GAN": on_images(scores, "07_compression_score"),
 }
-"""What the first page says: each is one sentence, or "" where the book's records lack it."""
+"""What the first page says, by its subject: one sentence, or "" where the records lack it."""
 
 
 def findings(book: Book) -> str:
-    """The findings of a book as a list in Markdown."""
-    sentences = [finding(book) for finding in FINDINGS.values()]
-    lines = [f"- {finding}" for finding in sentences if finding]
-    return "\n".join(lines) or "None of the chapters has been run in this book."
+    """The findings of a book as a list in Markdown, and at which scale they were made."""
+    sentences = {subject: finding(book) for subject, finding in FINDINGS.items()}
+    lines = [f"- **{subject}.** {words}" for subject, words in sentences.items() if words]
+    if not lines:
+        return "None of the chapters has been run in this book."
+    return "\n".join([*lines, "", scale_of_findings(book)])
+
+
+def scale_of_findings(book: Book) -> str:
+    """A paragraph: what the brackets are, and at which scale the findings were made."""
+    scales = [
+        f"{kind}: {answers.size_in_words(book[notebook])}."
+        for kind, notebook in (("Images", "01_dnn_compression"), ("Tables", "06_random_forests"))
+        if notebook in book
+    ]
+    if "06_random_forests" in book:
+        scales.append(answers.points_in_words(book["06_random_forests"]).strip())
+    words = "In brackets: 95% intervals; each chapter says over what."
+    return f"*{' '.join([words, *scales])}*"
 
 
 # The claim box of a chapter
@@ -168,7 +204,7 @@ def findings(book: Book) -> str:
 def claim_box(notebook: str, verdicts: pd.DataFrame | None) -> str:
     """The verdicts on a chapter's claims as a table in Markdown, the primary ones first.
 
-    Each further claim stands on the first of its datasets; the rest is on the scoreboard.
+    Of each further claim one line is shown; the scoreboard has those of other datasets and methods.
 
     verdicts: the rows of the scoreboard's record; None where it has not been run.
     """
@@ -177,15 +213,16 @@ def claim_box(notebook: str, verdicts: pd.DataFrame | None) -> str:
     if rows.empty:
         return "The scoreboard of this book judges no claim of this chapter."
     primary = rows[rows.family == "primary"]
-    others = rows[(rows.family != "primary") & ~rows.metric.isin(primary.metric)]
-    others = others.drop_duplicates("metric")
-    shown = pd.concat([primary, others])[:MOST_CLAIMS]
+    words = rows.metric.map({id: claim.words for id, claim in claims.items()})
+    others = rows[~words.isin(words[primary.index])]
+    first_of_each = others[~words[others.index].duplicated()]
+    shown = pd.concat([primary, first_of_each])[:MOST_CLAIMS]
     table = text.table_of([claim_row(claims[row.metric], row) for row in shown.itertuples()])
-    more = ""
+    rest = ""
     if len(shown) < len(rows):
         words = f"all {len(rows)} verdicts on this chapter's claims"
-        more = f"\n\nThe {link(SCOREBOARD, 'scoreboard')} has {words}."
-    return text.markdown(table) + more
+        rest = f"\n\nThe {link(SCOREBOARD, 'scoreboard')} has {words}."
+    return text.markdown(table) + rest
 
 
 def claim_row(claim, row) -> dict[str, str]:
@@ -235,7 +272,102 @@ def time_taken(record: Record) -> str:
 
 # What to use
 
+IMAGE_SOURCES = ("train", "train+gan", "gan", *answers.NO_GAN)
+TABLE_SOURCES = ("train", "train_oob", "train+gan", *GENERATED_SOURCES)
+
 
 def recommendations(book: Book) -> str:
-    """Which source won where, as a table in Markdown."""
-    return "Nothing has been run in this book."
+    """Which source validation chose for which model and data, as a table in Markdown.
+
+    On test it stands against the training data and against the best share or pool of the GAN.
+    """
+    rows = []
+    if "02_p_fake_sweep" in book:
+        rows += rows_of_images(book["02_p_fake_sweep"])
+    if "06_random_forests" in book:
+        rows += rows_of_tables(book["06_random_forests"])
+    if not rows:
+        return "None of the chapters that could tell has been run in this book."
+    return text.markdown(text.table_of(rows))
+
+
+def rows_of_images(evidence: Evidence) -> list[dict[str, str]]:
+    """One row for images that may be flipped and shifted, and one for those that may not."""
+    without_flips = tuple(source for source in IMAGE_SOURCES if source != "flips")
+    cases = {
+        "may be flipped and shifted": IMAGE_SOURCES,
+        "may not be flipped": without_flips,
+    }
+    images = dataset_in_words(evidence.images, evidence.parameters)
+    train = answers.accuracies(evidence, "train", "sweep")
+    gan = answers.at_best_share(evidence, "sweep", "train+gan", "gan")
+    rows = []
+    for words, sources in cases.items():
+        best = answers.best_source_of_images(evidence, "sweep", sources)
+        if best is None:
+            continue
+        is_train = best == "train"
+        of_best = train if is_train else answers.at_best_share(evidence, "sweep", best)
+        row = {
+            "You have": f"a network, and images that {words}",
+            "Tried on": images,
+            "Best source": plots.label(best),
+            "Above training data": "" if is_train else cell(evidence, of_best, train),
+            "Above GAN-MC": "" if best in GAN_SOURCES else cell(evidence, of_best, gan),
+        }
+        rows.append(row)
+    return rows
+
+
+def cell(evidence: Evidence, a: pd.Series | None, b: pd.Series | None) -> str:
+    """The difference of two sources of images with its interval."""
+    interval = answers.difference(evidence, a, b)
+    return "" if interval is None else signed_with_bounds(interval)
+
+
+def rows_of_tables(evidence: Evidence) -> list[dict[str, str]]:
+    """One row for each table: the source of the best single tree."""
+    rows = []
+    for dataset in evidence.tables:
+        best = best_source_of_table(evidence, dataset)
+        if best is None:
+            continue
+        row = {
+            "You have": f"a forest, and {n_train(evidence, dataset):,} rows",
+            "Tried on": dataset_in_words(dataset, {}),
+            "Best source": plots.label(best),
+            "Above training data": tree_cell(evidence, dataset, best, "train"),
+            "Above GAN-MC": "",
+        }
+        if best not in GAN_SOURCES:
+            row["Above GAN-MC"] = tree_cell(evidence, dataset, best, "gan")
+        rows.append(row)
+    return rows
+
+
+def n_train(evidence: Evidence, dataset: str) -> int:
+    """How many training rows a table has."""
+    tasks = evidence.parameters["datasets"]
+    return next(task["n_train"] for task in tasks if task["name"] == dataset)
+
+
+def best_source_of_table(evidence: Evidence, dataset: str) -> str | None:
+    """The source whose single tree does best on validation; None where none was run."""
+    frame = evidence.frame
+    rows = frame[
+        (frame.dataset == dataset)
+        & (frame.experiment == "compression")
+        & (frame.split == "validation")
+        & (frame.teacher == main_teacher(frame, dataset))
+        & (frame.trees == 1)
+        & frame.source.isin(TABLE_SOURCES)
+    ]
+    return None if rows.empty else rows.groupby("source").value.mean().idxmax()
+
+
+def tree_cell(evidence: Evidence, dataset: str, source: str, baseline: str) -> str:
+    """The difference of two single trees with its interval."""
+    if source == baseline:
+        return ""
+    interval = score_above(source, baseline)(evidence.frame, dataset)
+    return "" if interval is None else signed_with_bounds(interval)

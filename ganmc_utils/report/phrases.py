@@ -4,8 +4,9 @@
 difference that the interval does not show.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from ganmc_utils.report import statistics
 from ganmc_utils.report.statistics import Interval
@@ -44,10 +45,18 @@ def bounds(interval: Interval, unit: Unit, sign: int = 1) -> str:
 
 
 def signed_with_bounds(interval: Interval, unit: Unit = POINTS) -> str:
-    """The difference and its bounds, such as "+0.3 [−1.0, 1.6]"; the difference for one run."""
+    """The difference and its bounds: "+0.3 points [−1.0, 1.6]"; of one run without bounds."""
+    difference = f"{unit.signed(interval.mean)} {unit.name}".strip()
     if interval.n < 2:
-        return f"{unit.signed(interval.mean)} in one run"
-    return f"{unit.signed(interval.mean)} {bounds(interval, unit)}{p_beside(interval)}"
+        return f"{difference} in one run"
+    return f"{difference} {bounds(interval, unit)}{p_beside(interval)}"
+
+
+def with_bounds(interval: Interval, unit: Unit = POINTS) -> str:
+    """As `signed_with_bounds`, of what is no difference: "0.96 [0.94, 1.00]"."""
+    if interval.n < 2:
+        return f"{unit.amount(interval.mean)} in one run"
+    return f"{unit.amount(interval.mean)} {bounds(interval, unit)}{p_beside(interval)}"
 
 
 def p_beside(interval: Interval) -> str:
@@ -82,12 +91,10 @@ def compare(
     if interval.n < 2:
         return f"was {amount} {side} {other} in the one run"
     if margin is not None and statistics.equivalence_verdict(interval, margin) == "confirmed":
-        difference = signed_with_bounds(interval, unit)
-        return f"is level with {other}, within {unit.amount(margin)} ({difference})"
+        within = signed_with_bounds(interval, replace(unit, name=""))
+        return f"is level with {other}, within {unit.amount(margin)} ({within})"
     if statistics.verdict(interval) == "inconclusive":
-        difference = f"{unit.signed(interval.mean)} {unit.name}".strip()
-        within = f"{bounds(interval, unit)}{p_beside(interval)}"
-        return f"cannot be told from {other} ({difference} {within})"
+        return f"cannot be told from {other} ({signed_with_bounds(interval, unit)})"
     sign = 1 if side == "above" else -1
     return f"is {amount} {side} {other} {bounds(interval, unit, sign)}"
 
@@ -98,7 +105,7 @@ def change(interval: Interval, unit: Unit = POINTS) -> str:
         return f"changed by {signed_with_bounds(interval, unit)}"
     decided = statistics.verdict(interval)
     if decided == "inconclusive":
-        return f"shows no change ({signed_with_bounds(interval, unit)})"
+        return f"does not clearly change ({signed_with_bounds(interval, unit)})"
     amount = unit.amount(abs(interval.mean))
     if decided == "confirmed":
         return f"rises by {amount} {bounds(interval, unit)}"
@@ -113,40 +120,49 @@ GROUPS = {
 
 
 def compare_on_each(
-    intervals: dict[str, Interval], other: str, unit: Unit = POINTS, *, with_values: bool = True
+    intervals: dict[str, Interval],
+    other: str,
+    unit: Unit = POINTS,
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """As `compare`, of several datasets at once, grouped by what their intervals say.
 
-    Such as "is above training data on MAGIC (+1.7 [1.1, 2.4]) and Higgs 1k (+5.0 [2.9, 7.0]), and
-    cannot be told from training data on Evergreen (+1.7 [−1.4, 4.7])".
+    Such as "is above training data on MAGIC (+1.7 points [1.1, 2.4]) and Higgs 1k (+5.0 [2.9,
+    7.0]), and cannot be told from that on Evergreen (+1.7 [−1.4, 4.7])".
 
     Args:
         intervals: of the difference, by what the dataset is called.
         other: what is compared with.
-        unit: of the difference.
-        with_values: whether the differences stand in brackets.
+        unit: of the difference; its name stands behind the first one.
+        notes: what stands beside the interval of a dataset, such as "p = 0.12 after Holm".
     """
-    groups: dict[str, list[str]] = {}
-    for place, interval in intervals.items():
-        difference = f" ({signed_with_bounds(interval, unit)})" if with_values else ""
-        groups.setdefault(statistics.verdict(interval), []).append(place + difference)
-    return ", and ".join(
-        GROUPS[verdict].format(other=other, places=listed(groups[verdict]))
-        for verdict in GROUPS
-        if verdict in groups
-    )
+    groups = {}
+    for verdict in GROUPS:
+        places = [place for place in intervals if statistics.verdict(intervals[place]) == verdict]
+        if places:
+            groups[verdict] = places
+    phrases = []
+    unnamed = replace(unit, name="")
+    for verdict, places in groups.items():
+        differences = []
+        for place in places:
+            is_first = not phrases and not differences
+            difference = signed_with_bounds(intervals[place], unit if is_first else unnamed)
+            note = f", {notes[place]}" if notes.get(place) else ""
+            differences.append(f"{place} ({difference}{note})")
+        whom = "that" if phrases else other
+        phrases.append(GROUPS[verdict].format(other=whom, places=listed(differences)))
+    return ", and ".join(phrases)
 
 
 def caveat(reason: str) -> str:
     """What must be said behind a difference whose verdict is open for that reason."""
-    if reason == "":
-        return ""
     if reason == "still rising":
         return ", though a learning curve still rises at its end, so the verdict is open"
     if reason.endswith("after Holm"):
         p = reason.removesuffix(" after Holm")
         return f", which does not survive the correction for several primary claims ({p})"
-    return f" ({reason})"
+    return ""  # the others stand beside the interval
 
 
 def listed(words: Iterable[str]) -> str:
