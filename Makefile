@@ -15,9 +15,9 @@ endif
 
 book: run
 	@rm -rf $(RUN)/site/published && mkdir -p $(RUN)/site/published
-	@cp -r _config.yml _toc.yml book $(RUN)/site/
+	@cp -r _config.yml _toc.yml CHANGELOG.md book $(RUN)/site/
 	@for part in $(PARTS); do cp -r $(RUN)/$$part $(RUN)/site/published/; done
-	@cp -r published/benchmarks $(RUN)/site/published/
+	@cp -r published/benchmarks published/data_cards $(RUN)/site/published/
 	@python -m ganmc_utils.report.reproduction $(RUN)/site/published
 	@jupyter-book build -q -W -n --keep-going $(RUN)/site
 	@echo "Open $(CURDIR)/$(RUN)/site/_build/html/index.html"

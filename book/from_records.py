@@ -4,7 +4,8 @@ A page or a notebook's Markdown cell says {{ answer_01 }}, alone on its line, wh
 chapter 01 shall stand. There are, with NN the number of a chapter:
 
 - answer_NN: its answer in sentences; claims_NN: its claim box; ran_on_NN: what it ran on;
-- findings: those of the first page as a list; recommendations: its table of what to use.
+- findings: those of the first page as a list; recommendations: its table of what to use;
+- the tables of the reproduction report, see ganmc_utils/report/reproduction_report.py.
 
 The words are in ganmc_utils/report/answers.py and findings.py. In a book of smoke tests a banner
 says so on every page.
@@ -13,7 +14,7 @@ says so on every page.
 from pathlib import Path
 
 from ganmc_utils.core import records
-from ganmc_utils.report import answers, findings
+from ganmc_utils.report import answers, findings, reproduction_report
 
 SMOKE_TEST = (
     "<strong>Smoke test</strong>: this book was made at quick settings, with small data that are "
@@ -37,6 +38,7 @@ def substitutions(run_records: dict) -> dict[str, str]:
     }
     scoreboard = run_records.get(findings.SCOREBOARD)
     verdicts = records.as_frame(scoreboard) if scoreboard else None
+    texts |= reproduction_report.tables(run_records, verdicts)
     for notebook, answer in answers.ANSWERS.items():
         number = notebook[:2]
         has_run = notebook in book

@@ -311,5 +311,6 @@ def test_a_new_chapter_runs_and_fits_in(project):
     )
     assert "chapter_10_how_many_queries" in ordered
     toc = yaml.safe_load((project / "_toc.yml").read_text())
-    assert {"file": f"published/{Path(notebook).with_suffix('')}"} in toc["chapters"]
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    assert {"file": f"published/{Path(notebook).with_suffix('')}"} in chapters
     run(project, "python", "-m", "pytest", "-q", "-k", "not nbval", "tests/test_parameters.py")
