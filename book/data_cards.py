@@ -3,7 +3,7 @@
     python book/data_cards.py
 
 reads the data directory ($GANMC_DATA) and writes published/data_cards/: <name>.md, a table that the
-page book/data.md includes, and <name>.png or .svg. What no file can tell (source, licence) stands
+page book/data.md includes, and <name>.png. What no file can tell (source, licence) stands
 in SOURCES.
 """
 
@@ -30,7 +30,6 @@ CIFAR10_CLASSES = (  # in the order of their labels
     *("plane", "car", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
-plt.rcParams["svg.hashsalt"] = "data cards"
 
 
 @dataclass(frozen=True)
@@ -216,8 +215,7 @@ def draw_table(table: Table, path: Path) -> None:
 
 def save(figure: plt.Figure, path: Path) -> None:
     """Write a picture, the same bytes each time, and close it."""
-    date = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    figure.savefig(path, dpi=130, metadata=date, facecolor="white")
+    figure.savefig(path, dpi=160, metadata={"Software": None}, facecolor="white")
     plt.close(figure)
 
 
@@ -239,7 +237,7 @@ def main() -> None:
     for name in ("breast_cancer", "magic", "higgs", "evergreen"):
         table = read_table(name)
         paths.write_atomically(OUT / f"{name}.md", card_of_table(table) + "\n")
-        draw_table(table, OUT / f"{name}.svg")
+        draw_table(table, OUT / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ FLAGS = [
 def site(tmp_path_factory):
     """The book built from a copy of what is published."""
     folder = tmp_path_factory.mktemp("site")
-    for part in ("_config.yml", "_toc.yml"):
+    for part in ("_config.yml", "_toc.yml", "CHANGELOG.md"):
         shutil.copy(paths.ROOT / part, folder)
     for part in ("book", "published"):
         shutil.copytree(paths.ROOT / part, folder / part)
