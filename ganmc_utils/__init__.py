@@ -8,6 +8,7 @@ score: each part of the paper has these rooms in its folder, under the same name
   forests   Sec. 4, chapter 06: data, models, sources, experiment, claims, tables
   networks  Sec. 3, chapters 00 to 05: the same rooms, and batches, objectives, training
   scores    Sec. 5, chapter 07: the Compression Score, and the scores it is compared with
+  compress  chapter 09: a table and a teacher of your own in, a small model file out
   report    from records to pages: the paper's numbers, statistics, plots, the scoreboard
 
 What the book and a reader's own work use can be imported from here (from ganmc_utils import AcGan)
@@ -103,6 +104,13 @@ Scores of generators
   classification_accuracy
       Classification Accuracy Score (Ravuri and Vinyals, 2019).
 
+A model of your own
+
+  ClassifierCompressor
+      Compress a classifier into a small student that learns the teacher's probabilities.
+  RegressorCompressor
+      Compress a regressor into a small student that learns the teacher's values.
+
 Runs
 
   NotebookRun
@@ -155,6 +163,8 @@ _HOMES = {
     "kid": "scores.other_scores",
     "intra_fid": "scores.other_scores",
     "classification_accuracy": "scores.other_scores",
+    "ClassifierCompressor": "compress.estimators",
+    "RegressorCompressor": "compress.estimators",
     "NotebookRun": "core.notebook_run",
     "Store": "core.store",
     "planned": "core.plan",

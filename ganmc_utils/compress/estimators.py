@@ -1,0 +1,389 @@
+"""ClassifierCompressor and RegressorCompressor: scikit-learn estimators that compress a teacher."""
+
+import time
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    assert_all_finite,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from ganmc_utils.compress import students
+from ganmc_utils.compress.columns import Columns, as_frame, data_error
+from ganmc_utils.compress.measures import metric_of
+from ganmc_utils.compress.search import Judge, Search
+from ganmc_utils.compress.sources import TrainingRows, classes_of_target
+from ganmc_utils.compress.students import FAMILIES
+from ganmc_utils.compress.teachers import make_teacher
+
+HELD_BACK = 0.2  # of the rows for validation, and as many for the report
+MAX_HELD_BACK = 10_000
+MIN_ROWS = 50  # of fewer rows, or of a class of fewer than MIN_OF_CLASS, none are held back
+MIN_OF_CLASS = 5
+QUERIES_PER_ROW = 10
+QUERY_LIMITS = (20_000, 200_000)
+MAX_CLASSES = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The rows of a fit, as matrix (x) and numbers of the target (y).
+
+    held_back: whether validation and report have rows of their own; else all are the training rows.
+    report_is_given: whether the user brought the rows of the report.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_report: np.ndarray
+    y_report: np.ndarray
+    judge: Judge
+    held_back: bool
+    report_is_given: bool
+
+
+class Compressor(BaseEstimator):
+    """What both compressors share."""
+
+    def __init__(
+        self,
+        teacher=None,
+        student="auto",
+        source="auto",
+        max_loss=0.01,
+        max_nodes=None,
+        max_bytes=None,
+        queries="auto",
+        max_seconds=120,
+        progress=True,
+        random_state=0,
+    ):
+        self.teacher = teacher
+        self.student = student
+        self.source = source
+        self.max_loss = max_loss
+        self.max_nodes = max_nodes
+        self.max_bytes = max_bytes
+        self.queries = queries
+        self.max_seconds = max_seconds
+        self.progress = progress
+        self.random_state = random_state
+
+    def fit(self, X, y, X_report=None, y_report=None):
+        """Fit the teacher if need be, choose a source and a student, and teach the student.
+
+        Args:
+            X: raw rows, a DataFrame or an array (n, columns): numbers, categories, missing values.
+            y: classes or values (n,).
+            X_report: rows that the report is about, which the teacher has not seen. None: a fifth
+                of X is held back for it.
+            y_report: their classes or values.
+
+        Returns:
+            Itself.
+
+        Raises:
+            ValueError: data, teacher or parameters cannot be used; one line that says the cure.
+        """
+        self.check_parameters()
+        if y is None:
+            name = type(self).__name__
+            raise ValueError(f"{name} requires y to be passed, but the target y is None")
+        frame = as_frame(X)
+        validate_data(self, X, skip_check_array=True)
+        y = self.learn_target(y)
+        check_consistent_length(frame, y)
+        if len(frame) < 2:
+            raise data_error("X", "1 sample", f"bring {MIN_ROWS} rows or more")
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        train, validation, report, held_back = self.deal(y, seed, X_report is None)
+
+        self.columns_ = Columns().fit(X if isinstance(X, pd.DataFrame) else frame, y)
+        self.columns_.is_frame_ = isinstance(X, pd.DataFrame)
+        matrix = self.columns_.transform(frame)
+        if X_report is None:
+            x_report, y_report = matrix[report], y[report]
+        else:
+            x_report, y_report = self.columns_.transform(X_report), self.known_target(y_report)
+            check_consistent_length(x_report, y_report)
+        x_train, y_train = matrix[train], y[train]
+        classes = self.class_names()
+        self.teacher_ = make_teacher(self.teacher, x_train, y_train, self.columns_, classes, seed)
+        judge = Judge(
+            metric=metric_of(0 if classes is None else len(classes)),
+            columns=self.columns_,
+            classes=classes,
+            x=matrix[validation],
+            y=y[validation],
+            teacher=self.teacher_.ask(matrix[validation]),
+            max_loss=self.max_loss,
+            max_nodes=self.max_nodes,
+            max_bytes=self.max_bytes,
+            seed=seed,
+            deadline=time.monotonic() + self.max_seconds,
+        )
+        rows = TrainingRows(x_train, classes_of_target(y_train, classes is None), self.columns_)
+        search = Search(
+            self.teacher_,
+            rows,
+            judge,
+            self.student,
+            self.source,
+            self.number_of_queries(len(train)),
+            self.progress,
+        )
+        self.choice_ = search.run()
+        self.student_ = self.choice_.trial.student
+        self.metric_ = judge.metric
+        self.parts_ = Parts(
+            x_train, y_train, x_report, y_report, judge, held_back, X_report is not None
+        )
+        self._report = None
+        return self
+
+    def deal(
+        self, y: np.ndarray, seed: int, with_report: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+        """Positions of the rows for training, validation and report, classes in equal shares.
+
+        Of few rows, all three are all rows. The last value says whether they are apart.
+        """
+        everything = np.arange(len(y))
+        is_classification = self.class_names() is not None
+        too_few = len(y) < MIN_ROWS
+        if is_classification:
+            too_few = too_few or np.bincount(y).min() < MIN_OF_CLASS
+        if too_few:
+            return everything, everything, everything, False
+        n_held = min(MAX_HELD_BACK, int(np.ceil(HELD_BACK * len(y))))
+        report = everything[:0]
+        rest = everything
+        if with_report:
+            strata = y if is_classification else None
+            rest, report = train_test_split(
+                rest, test_size=n_held, random_state=seed, stratify=strata
+            )
+        strata = y[rest] if is_classification else None
+        train, validation = train_test_split(
+            rest, test_size=n_held, random_state=seed, stratify=strata
+        )
+        return train, validation, report, True
+
+    def number_of_queries(self, n_train: int) -> int:
+        """Rows that the teacher labels for the student."""
+        if self.queries != "auto":
+            return self.queries
+        return int(np.clip(QUERIES_PER_ROW * n_train, *QUERY_LIMITS))
+
+    def check_parameters(self) -> None:
+        """Raises DataError naming a parameter that cannot be used."""
+        if self.student not in ("auto", *FAMILIES):
+            names = ", ".join(("auto", *FAMILIES))
+            raise data_error("student", f"unknown family {self.student}", f"choose one of {names}")
+        if not isinstance(self.max_loss, Real) or not self.max_loss >= 0:
+            raise data_error("max_loss", f"{self.max_loss}", "give a number of 0 or more")
+        for name in ("max_nodes", "max_bytes", "queries"):
+            value = getattr(self, name)
+            is_default = value is None if name != "queries" else value == "auto"
+            if not is_default and not (isinstance(value, Integral) and value > 0):
+                raise data_error(name, f"{value}", "give a whole number above 0")
+
+    def matrix_of(self, X) -> np.ndarray:
+        """Raw rows as the matrix that the student takes, (n, d)."""
+        check_is_fitted(self)
+        frame = as_frame(X)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        return self.columns_.transform(frame)
+
+    @property
+    def report_(self):
+        """What the student costs, and whether compression was needed: a report.Report.
+
+        It is computed when it is first asked for, on rows that nothing was chosen on.
+        """
+        check_is_fitted(self)
+        if self._report is None:
+            from ganmc_utils.compress.report import report_of
+
+            self._report = report_of(self)
+        return self._report
+
+    def save(self, folder):
+        """Write the student and its model card into a folder; see files.save.
+
+        Args:
+            folder: it is made if it is not there.
+
+        Returns:
+            The paths of the files.
+        """
+        check_is_fitted(self)
+        from ganmc_utils.compress.files import save
+
+        return save(self, folder)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+class ClassifierCompressor(ClassifierMixin, Compressor):
+    """Compress a classifier into a small student that learns the teacher's probabilities.
+
+    The rows given to `fit` are dealt into training, validation and report rows. The teacher labels
+    rows that a source draws from the training rows; the student learns
+
+        min_q  - sum_i sum_c p_c(x_i) log q_c(x_i)
+
+    with the teacher's probabilities p and its own, q (trees: squared error). Source and student
+    are chosen on the validation rows: of the students whose loss, score(teacher) - score(student),
+    is at most `max_loss`, the one with the smallest file. The score is AUC for two classes,
+    accuracy for more. `report_` judges it on the report rows.
+
+    Args:
+        teacher: None: a random forest of 500 trees, fitted to the training rows. An estimator: a
+            clone is fitted to them (a Pipeline to raw columns, anything else to numbers).
+            FrozenEstimator(model): a fitted model of raw columns, kept as it is; it may have seen
+            the rows that judge it, so give `fit` rows that it has not. A function of raw rows that
+            returns probabilities (n, K), or (n,) of the larger class.
+        student: a family: "linear" (sparse), "tree", "network" (one hidden layer), "boosted"
+            (trees), "forest"; "auto": all are tried.
+        source: of the rows that the teacher labels: "train", "train_oob" (the training rows with
+            out-of-bag predictions, where the teacher is None), "jitter", "smote", "munge",
+            "gaussian_mixture", "gan"; an object with sample(n, rng) or a function of (n, rng) that
+            returns raw rows; unlabelled raw rows; "auto": the names are tried.
+        max_loss: how much worse the student may be, as a difference of scores.
+        max_nodes: limit of the nodes of all trees.
+        max_bytes: limit of the bytes of the ONNX file.
+        queries: rows that the teacher labels; "auto": ten for each training row, within 20,000 and
+            200,000.
+        max_seconds: for the search. What is reached then is not the same on each machine; give
+            more where results must repeat.
+        progress: show a progress bar.
+        random_state: of all that is random.
+
+    Attributes:
+        classes_: names of the classes.
+        student_: the student, a scikit-learn estimator of the matrix of `columns_`.
+        teacher_: the teacher.
+        choice_: how source and student were chosen.
+        report_: the report; see report.Report.
+    """
+
+    def learn_target(self, y) -> np.ndarray:
+        """Labels as numbers of `classes_`, int (n,).
+
+        Raises:
+            ValueError: missing labels, one class, a continuous target, more than 100 classes.
+        """
+        y = column_or_1d(y, warn=True)
+        check_labels(y)
+        check_classification_targets(y)
+        self.classes_, numbers = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise data_error("y", "one class only", "bring rows of two classes or more")
+        if len(self.classes_) > MAX_CLASSES:
+            raise data_error(
+                "y",
+                f"{len(self.classes_)} classes",
+                f"group them into at most {MAX_CLASSES}, or use RegressorCompressor for numbers",
+            )
+        return numbers
+
+    def known_target(self, y) -> np.ndarray:
+        """Labels as numbers of the classes that are known already.
+
+        Raises:
+            DataError: another class among them.
+        """
+        y = column_or_1d(y)
+        check_labels(y)
+        strange = set(np.unique(y)) - set(self.classes_)
+        if strange:
+            raise data_error("y_report", f"unknown classes {sorted(strange)}", "leave them out")
+        return np.searchsorted(self.classes_, y)
+
+    def class_names(self) -> np.ndarray:
+        """The classes, in the order of their numbers."""
+        return self.classes_
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Probabilities of the classes: raw rows (n, columns) -> (n, K)."""
+        matrix = self.matrix_of(X)
+        return students.predictions(self.student_, matrix)
+
+    def predict(self, X) -> np.ndarray:
+        """The most probable class of each row: raw rows (n, columns) -> (n,)."""
+        numbers = self.predict_proba(X).argmax(1)
+        return self.classes_[numbers]
+
+
+class RegressorCompressor(RegressorMixin, Compressor):
+    """Compress a regressor into a small student that learns the teacher's values.
+
+    As ClassifierCompressor, with the score R squared; the student minimizes the squared error
+    sum_i (t(x_i) - s(x_i))^2 of its values s to the teacher's t.
+
+    Args:
+        teacher: as of ClassifierCompressor; a function returns values (n,).
+        student: as of ClassifierCompressor.
+        source: as of ClassifierCompressor, without "smote" unless it is asked for: a GAN and SMOTE
+            take the quarters of the target as classes.
+        max_loss: how much worse the student may be, as a difference of R squared.
+        max_nodes: limit of the nodes of all trees.
+        max_bytes: limit of the bytes of the ONNX file.
+        queries: rows that the teacher labels.
+        max_seconds: for the search.
+        progress: show a progress bar.
+        random_state: of all that is random.
+    """
+
+    def learn_target(self, y) -> np.ndarray:
+        """Values as float64 (n,).
+
+        Raises:
+            ValueError: NaN, infinity, no numbers.
+        """
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind not in "biuf":
+            try:
+                y = y.astype(np.float64)
+            except (ValueError, TypeError):
+                raise data_error(
+                    "y", "no numbers", "use ClassifierCompressor for classes"
+                ) from None
+        assert_all_finite(y, input_name="y")
+        return y.astype(np.float64)
+
+    known_target = learn_target
+
+    def class_names(self) -> None:
+        """None: there are no classes."""
+        return None
+
+    def predict(self, X) -> np.ndarray:
+        """The value of each row: raw rows (n, columns) -> (n,)."""
+        matrix = self.matrix_of(X)
+        return students.predictions(self.student_, matrix)
+
+
+def check_labels(y: np.ndarray) -> None:
+    """Raises DataError where labels are missing."""
+    n_missing = int(pd.isna(y).sum())
+    if n_missing:
+        raise data_error("y", f"{n_missing} labels are missing (NaN)", "label or drop those rows")
+    if y.dtype.kind == "f":
+        assert_all_finite(y, input_name="y")

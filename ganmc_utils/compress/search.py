@@ -1,0 +1,378 @@
+"""What is tried, and what is chosen: the source and the smallest student, on validation rows.
+
+A student meets the limit where its loss on the validation rows is known to be small enough:
+
+    loss = score(teacher) - score(student)         loss + standard error <= max_loss
+
+with the standard error of paired bootstrap resamples. Of those that meet it, the one with the
+fewest bytes as an ONNX file is chosen; where none does, the one with the least loss.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from tqdm.auto import tqdm
+
+from ganmc_utils.compress.columns import Columns, DataError
+from ganmc_utils.compress.measures import METRICS, score
+from ganmc_utils.compress.onnx_file import onnx_model
+from ganmc_utils.compress.sources import Gan, Jitter, TrainingRows, make_source
+from ganmc_utils.compress.students import (
+    LADDERS,
+    Design,
+    boosted_iterations,
+    count_nodes,
+    fit_student,
+    new_student,
+    predictions,
+)
+from ganmc_utils.compress.teachers import Teacher
+from ganmc_utils.core.source import Source
+
+TRIAL_QUERIES = 10_000  # teacher queries for each source that is tried
+JITTER_SCALES = (0.1, 0.3, 0.8)
+RESAMPLES = 100  # of the validation rows, for a standard error
+GAN_SHARE = 0.3  # of the time: a GAN is tried only while no more has passed
+SOURCES_SHARE = 0.5  # of the time, at most, that sources are tried
+REFERENCE_LEAVES = 16  # of the boosted trees that sources are tried with
+
+
+@dataclass
+class Judge:
+    """The validation rows, the limits and the clock.
+
+    x: validation rows of the matrix, float32 (n, d); y: their classes or values (n,).
+    teacher: its predictions for them.
+    """
+
+    metric: str
+    columns: Columns
+    classes: np.ndarray | None
+    x: np.ndarray
+    y: np.ndarray
+    teacher: np.ndarray
+    max_loss: float
+    max_nodes: int | None
+    max_bytes: int | None
+    seed: int
+    deadline: float
+
+    def __post_init__(self):
+        rng = np.random.default_rng(self.seed)
+        n = len(self.y)
+        self.resamples = [rng.integers(n, size=n) for _ in range(RESAMPLES)]
+        self.teacher_score = score(self.metric, self.y, self.teacher)
+        self.teacher_resampled = self.resampled(self.teacher)
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the target is a number."""
+        return self.classes is None
+
+    @property
+    def n_classes(self) -> int:
+        """0 for a regression."""
+        return 0 if self.classes is None else len(self.classes)
+
+    def resampled(self, p: np.ndarray) -> np.ndarray:
+        """Scores of predictions on the resamples, (R,)."""
+        return np.array([score(self.metric, self.y[rows], p[rows]) for rows in self.resamples])
+
+    def loss(self, p: np.ndarray) -> float:
+        """The loss of predictions for the validation rows; 0 where no score is defined."""
+        return float(np.nan_to_num(self.teacher_score - score(self.metric, self.y, p)))
+
+    def standard_error(self, p: np.ndarray) -> float:
+        """The standard error of their loss."""
+        return float(np.nan_to_num(np.nanstd(self.teacher_resampled - self.resampled(p))))
+
+    def time_is_up(self, share: float = 1.0, started: float = 0.0) -> bool:
+        """Whether the deadline has passed, or a share of the time from started to it."""
+        return time.monotonic() > started + share * (self.deadline - started)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A student that was tried."""
+
+    design: Design
+    student: BaseEstimator
+    loss: float
+    standard_error: float
+    nodes: int | None
+    bytes: int
+
+    def meets(self, judge: Judge) -> bool:
+        """Whether its loss is small enough."""
+        return self.loss + self.standard_error <= judge.max_loss
+
+    def fits(self, judge: Judge) -> bool:
+        """Whether it is small enough."""
+        too_many_nodes = judge.max_nodes and (self.nodes or 0) > judge.max_nodes
+        too_many_bytes = judge.max_bytes and self.bytes > judge.max_bytes
+        return not (too_many_nodes or too_many_bytes)
+
+
+def tried(design: Design, x: np.ndarray, target: np.ndarray, judge: Judge) -> Trial:
+    """Fit a student and judge it."""
+    student = new_student(design, judge.columns, judge.is_regression, judge.seed)
+    student = fit_student(student, x, target)
+    return judged(design, student, judge)
+
+
+def judged(design: Design, student: BaseEstimator, judge: Judge) -> Trial:
+    """The Trial of a fitted student."""
+    p = predictions(student, judge.x)
+    n_bytes = len(onnx_model(judge.columns, student, judge.classes).SerializeToString())
+    return Trial(
+        design, student, judge.loss(p), judge.standard_error(p), count_nodes(student), n_bytes
+    )
+
+
+def climb(
+    family: str,
+    x: np.ndarray,
+    target: np.ndarray,
+    judge: Judge,
+    max_bytes: float = np.inf,
+) -> list[Trial]:
+    """Students of a family from small to large, up to the first that meets the limit.
+
+    Boosted trees have two sizes, leaves and iterations: for each number of leaves the first
+    iterations that meet the limit are kept.
+
+    Args:
+        family: one of LADDERS.
+        x: rows of the matrix.
+        target: the teacher's predictions for them, or the labels as probabilities.
+        judge: of the students.
+        max_bytes: larger students are of no use: a smaller one meets the limit.
+    """
+    trials = []
+    for settings in LADDERS[family]:
+        if family == "boosted":
+            settings = settings | {"max_iter": boosted_iterations(judge.n_classes)}
+        trial = tried(Design(family, settings), x, target, judge)
+        if family == "boosted":
+            trial = shortened(trial, x, target, judge, max_bytes)
+        if trial.fits(judge):
+            trials.append(trial)
+        enough = trial.meets(judge) and family != "boosted"
+        if enough or not trial.fits(judge) or trial.bytes > max_bytes or judge.time_is_up():
+            break
+    return trials
+
+
+def shortened(
+    trial: Trial, x: np.ndarray, target: np.ndarray, judge: Judge, max_bytes: float
+) -> Trial:
+    """Boosted trees cut to the first iterations that meet the limit, or to as many as fit.
+
+    Where none meets it, the iterations with the least loss.
+    """
+    whole, n_iterations = trial.student, trial.design.settings["max_iter"]
+    share = min(
+        1.0,
+        (judge.max_nodes or np.inf) / trial.nodes,
+        (judge.max_bytes or np.inf) / trial.bytes,
+        max_bytes / trial.bytes,
+    )
+    longest = max(1, int(n_iterations * share))
+    staged = whole.staged_predict if judge.is_regression else whole.staged_predict_proba
+    losses = np.array([judge.loss(p) for p in staged(judge.x)])[:longest]
+    meets = np.flatnonzero(losses + trial.standard_error <= judge.max_loss)
+    n_kept = 1 + int(meets[0] if len(meets) else losses.argmin())
+    while n_kept < n_iterations:
+        settings = trial.design.settings | {"max_iter": n_kept}
+        trial = tried(replace(trial.design, settings=settings), x, target, judge)
+        if trial.fits(judge) or n_kept == 1:
+            break
+        n_kept = max(1, int(n_kept * 0.8))  # a file has bytes beside its trees
+    return trial
+
+
+def best_of(trials: list[Trial], judge: Judge) -> Trial:
+    """The smallest student that meets the limit, else the one with the least loss."""
+    meeting = [trial for trial in trials if trial.meets(judge)]
+    if meeting:
+        return min(meeting, key=lambda trial: trial.bytes)
+    return min(trials, key=lambda trial: trial.loss)
+
+
+@dataclass
+class Choice:
+    """What a search ended with.
+
+    source: its name; trial: the student; x, target: what it has learned.
+    words: how it was chosen, in a sentence or two.
+    """
+
+    source: str
+    trial: Trial
+    n_queries: int
+    words: str
+    losses_of_sources: dict[str, float] = field(default_factory=dict)
+
+
+class Search:
+    """The search for a source and a student.
+
+    Args:
+        teacher: who labels.
+        rows: the training rows.
+        judge: of the students.
+        family: a family of LADDERS, or "auto".
+        source: what `make_source` takes, or "auto".
+        n_queries: rows that the teacher labels.
+        progress: show a progress bar.
+    """
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        rows: TrainingRows,
+        judge: Judge,
+        family: str,
+        source: object,
+        n_queries: int,
+        progress: bool = True,
+    ):
+        self.teacher, self.rows, self.judge = teacher, rows, judge
+        self.family, self.source, self.n_queries = family, source, n_queries
+        self.rng = np.random.default_rng(judge.seed)
+        self.started = time.monotonic()
+        self.families = list(LADDERS) if family == "auto" else [family]
+        self.candidates = self.source_candidates()
+        n_steps = len(self.families) + (len(self.candidates) if len(self.candidates) > 1 else 0)
+        self.bar = tqdm(total=n_steps, desc="compressing", disable=not progress, leave=False)
+
+    def source_candidates(self) -> dict[str, Callable[[], Source]]:
+        """Names of the sources to try, each with what builds it."""
+        if not (isinstance(self.source, str) and self.source == "auto"):
+            name = self.source if isinstance(self.source, str) else type(self.source).__name__
+            return {name: lambda: make_source(self.source, self.rows)}
+        named = {
+            f"jitter {scale}": lambda scale=scale: Jitter(self.rows, scale)
+            for scale in JITTER_SCALES
+        }
+        own = "train" if self.teacher.out_of_bag is None else "train_oob"
+        names = [own, "munge", "gaussian_mixture"]
+        if not self.judge.is_regression:
+            names.append("smote")
+        named |= {name: lambda name=name: make_source(name, self.rows) for name in names}
+        return named | {"gan": lambda: Gan(self.rows, self.judge.seed)}
+
+    def labelled(self, name: str, source: Source, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of a source and the teacher's predictions for them."""
+        x, _ = source.sample(n, self.rng)
+        if name == "train_oob":
+            if self.teacher.out_of_bag is None:
+                raise DataError(
+                    "source: train_oob needs the tool's own forest; give no teacher, or use jitter"
+                )
+            return x, self.teacher.out_of_bag
+        x = self.rows.columns.plausible(x)
+        return x, self.teacher.ask(x)
+
+    def run(self) -> Choice:
+        """Choose a source, then a student.
+
+        Raises:
+            DataError: the one source that was asked for cannot be used.
+        """
+        with self.bar:
+            name, source, losses = self.choose_source()
+            x, target = self.labelled(name, source, self.n_queries)
+            trials = self.students(x, target)
+        if not trials:
+            raise DataError(
+                "student: none is small enough; raise max_nodes or max_bytes, "
+                "or choose another family"
+            )
+        trial = best_of(trials, self.judge)
+        words = self.explanation(name, losses, trials, trial)
+        return Choice(name, trial, len(x), words, losses)
+
+    def choose_source(self) -> tuple[str, Source, dict[str, float]]:
+        """The source whose rows teach a reference student best, and the losses of all."""
+        sources, losses = {}, {}
+        if len(self.candidates) == 1:
+            ((name, build),) = self.candidates.items()
+            return name, build(), losses
+        design = self.reference()
+        for name, build in self.candidates.items():
+            self.bar.set_postfix_str(name)
+            self.bar.update()
+            if name == "gan" and losses and not self.gan_is_worth_it(losses):
+                continue
+            try:
+                source = build()
+                x, target = self.labelled(name, source, min(TRIAL_QUERIES, self.n_queries))
+            except DataError:  # no source for these columns or classes
+                continue
+            sources[name] = source
+            losses[name] = tried(design, x, target, self.judge).loss
+            if self.judge.time_is_up(SOURCES_SHARE, self.started):
+                break
+        name = min(losses, key=losses.get)
+        return name, sources[name], losses
+
+    def reference(self) -> Design:
+        """The student that sources are tried with: of medium size, of the family asked for."""
+        if self.family != "auto":
+            ladder = LADDERS[self.family]
+            settings = ladder[len(ladder) // 2]
+        else:
+            settings = {"max_leaf_nodes": REFERENCE_LEAVES}
+        if self.family in ("auto", "boosted"):
+            n_iterations = boosted_iterations(self.judge.n_classes) // 4
+            return Design("boosted", settings | {"max_iter": n_iterations})
+        return Design(self.family, settings)
+
+    def gan_is_worth_it(self, losses: dict[str, float]) -> bool:
+        """A GAN is trained only where no other source meets the limit, and early enough."""
+        too_late = self.judge.time_is_up(GAN_SHARE, self.started)
+        return min(losses.values()) > self.judge.max_loss and not too_late
+
+    def students(self, x: np.ndarray, target: np.ndarray) -> list[Trial]:
+        """Students of each family, as far as they may be smaller than those that meet the limit."""
+        trials: list[Trial] = []
+        for family in self.families:
+            self.bar.set_postfix_str(family)
+            if trials and self.judge.time_is_up():
+                break
+            smallest = min((t.bytes for t in trials if t.meets(self.judge)), default=np.inf)
+            trials += climb(family, x, target, self.judge, smallest)
+            self.bar.update()
+        return trials
+
+    def explanation(
+        self, source: str, losses: dict[str, float], trials: list[Trial], trial: Trial
+    ) -> str:
+        """How source and student were chosen."""
+        metric = METRICS[self.judge.metric]
+        sentences = []
+        if losses:
+            sentences.append(
+                f"Of {len(losses)} sources, {source} taught a first student best on validation."
+            )
+        size = f"{trial.bytes:,} bytes"
+        if trial.nodes:
+            size += f" and {trial.nodes:,} nodes"
+        loss = f"{trial.loss:+.4f} ± {trial.standard_error:.4f} of {metric}"
+        if trial.meets(self.judge):
+            sentences.append(
+                f"Of {len(trials)} students, {trial.design.words()} has the smallest file, "
+                f"{size}, that loses no more than {self.judge.max_loss:g} ({loss})."
+            )
+        else:
+            sentences.append(
+                f"None of {len(trials)} students is sure to lose no more than "
+                f"{self.judge.max_loss:g}; {trial.design.words()} of {size} loses least ({loss})."
+            )
+        if self.judge.time_is_up():
+            sentences.append("The time was up before all were tried: raise max_seconds for more.")
+        return " ".join(sentences)

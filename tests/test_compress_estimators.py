@@ -1,0 +1,329 @@
+"""The compressors are scikit-learn estimators that take raw columns and keep to their limits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from ganmc_utils.compress.columns import Columns, DataError
+from ganmc_utils.compress.estimators import ClassifierCompressor, RegressorCompressor
+from ganmc_utils.compress.measures import area_under_curve
+from ganmc_utils.compress.search import Judge
+from ganmc_utils.compress.sources import SOURCES, Gan, TrainingRows, make_source
+from ganmc_utils.compress.students import (
+    FAMILIES,
+    LADDERS,
+    Design,
+    count_nodes,
+    fit_student,
+    new_student,
+    predictions,
+    soft_labels,
+)
+
+X, Y = load_breast_cancer(return_X_y=True, as_frame=True)
+QUICK = {"queries": 2000, "progress": False}
+FOREST = RandomForestClassifier(30, random_state=0)
+
+
+def mixed_rows(n=600, seed=0):
+    """Raw rows of every kind, and the class of each, which all of them tell something about."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "age": rng.integers(17, 90, n),
+            "gain": rng.exponential(5000, n),
+            "job": rng.choice(["clerk", "farmer", "teacher", None], n),
+            "zone": pd.Categorical(rng.choice([3, 7, 9], n)),
+            "member": rng.random(n) > 0.5,
+        }
+    )
+    frame.loc[rng.random(n) < 0.1, "gain"] = np.nan
+    of_job = frame["job"].map({"clerk": 0.0, "farmer": 2.0, "teacher": -2.0}).fillna(1.0)
+    of_gain = frame["gain"].isna() * 3.0 + (frame["gain"] > 6000) * 2.0
+    value = of_job + of_gain + (frame["zone"] == 7) + frame["age"] / 40
+    return frame, (value + rng.normal(0, 0.3, n)).to_numpy()
+
+
+MIXED, VALUE = mixed_rows()
+BINARY = np.where(np.median(VALUE) < VALUE, "yes", "no")
+THREE = np.digitize(VALUE, np.quantile(VALUE, (0.33, 0.66)))
+
+
+@parametrize_with_checks(
+    [
+        ClassifierCompressor(
+            RandomForestClassifier(10, random_state=0),
+            "tree",
+            "jitter",
+            queries=300,
+            progress=False,
+        ),
+        RegressorCompressor(
+            RandomForestRegressor(10, random_state=0), "tree", "jitter", queries=300, progress=False
+        ),
+    ]
+)
+def test_what_scikit_learn_asks_of_an_estimator(estimator, check):
+    check(estimator)
+
+
+def test_columns_go_to_the_matrix_and_back():
+    columns = Columns().fit(MIXED, VALUE)
+    matrix = columns.transform(MIXED)
+    assert matrix.dtype == np.float32
+    assert columns.flagged_ == [1]
+    back = columns.back(matrix)
+    assert list(back.columns) == list(MIXED.columns)
+    assert back["zone"].dtype == MIXED["zone"].dtype
+    assert (back["job"].isna() == MIXED["job"].isna()).all()
+    assert (back["gain"].isna() == MIXED["gain"].isna()).all()
+    np.testing.assert_array_equal(columns.transform(back), matrix)
+    order = [VALUE[MIXED["job"] == job].mean() for job in columns.kinds_[0]]
+    assert order == sorted(order)
+
+
+def test_unknown_and_missing_categories_have_one_code():
+    columns = Columns().fit(MIXED, VALUE)
+    strange = MIXED.head(2).assign(job=["astronaut", None])
+    assert (columns.transform(strange)[:, -2] == -1).all()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_sources_draw_rows_like_the_training_rows(name):
+    columns = Columns().fit(MIXED, VALUE)
+    rows = TrainingRows(columns.transform(MIXED), THREE, columns)
+    source = Gan(rows, steps=200) if name == "gan" else make_source(name, rows)
+    x, _ = source.sample(400, np.random.default_rng(0))
+    x = columns.plausible(x)
+    assert x.dtype == np.float32
+    assert len(x) == (len(MIXED) if name == "train" else 400)
+    for j in np.flatnonzero(columns.is_category_):
+        assert np.isin(x[:, j], rows.x[:, j]).all()
+    assert (x[:, 0] == np.round(x[:, 0])).all()  # ages
+    np.testing.assert_array_equal(columns.transform(columns.back(x)), x)
+    if name != "gan":  # it has had no time to learn
+        assert (np.abs(x.mean(0) - rows.x.mean(0)) / rows.deviation).max() < 0.35
+
+
+def test_generated_rows_are_new_and_the_same_seed_gives_the_same():
+    columns = Columns().fit(MIXED, VALUE)
+    rows = TrainingRows(columns.transform(MIXED), THREE, columns)
+    for name in ("jitter", "munge", "smote", "gaussian_mixture"):
+        x, again = (make_source(name, rows).sample(50, np.random.default_rng(3))[0] for _ in "ab")
+        np.testing.assert_array_equal(x, again)
+        assert not (x[:, None] == rows.x).all(2).any(1).all()
+
+
+def test_soft_labels_have_the_teachers_probabilities_and_every_class():
+    p = np.array([[0.7, 0.3, 0.0], [0.0, 1.0, 0.0]])
+    rows, classes, weights = soft_labels(p)
+    whole = np.zeros_like(p)
+    whole[rows, classes] = weights
+    np.testing.assert_allclose(whole, p, atol=1e-5)
+    assert set(classes) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("n_classes", [0, 3])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_learns_the_teachers_predictions(family, n_classes):
+    columns = Columns().fit(MIXED, VALUE)
+    x = columns.transform(MIXED)
+    target = VALUE * 100 if n_classes == 0 else np.eye(3)[THREE] * 0.9 + 0.1 / 3
+    settings = LADDERS[family][-1] | ({"max_iter": 30} if family == "boosted" else {})
+    student = new_student(Design(family, settings), columns, n_classes == 0, 0)
+    p = predictions(fit_student(student, x, target), x)
+    assert p.shape == target.shape
+    assert ((p - target) ** 2).mean() < 0.75 * target.var(0).mean()
+    if n_classes:
+        np.testing.assert_allclose(p.sum(1), 1)
+    assert (count_nodes(student) is None) == (family in ("linear", "network"))
+
+
+def test_a_student_takes_raw_rows():
+    """The case that failed silently: a column in units a million times larger changes nothing."""
+    scaled = X.assign(**{"mean area": X["mean area"] * 1e6})
+    for family in ("tree", "linear"):
+        scores = [
+            ClassifierCompressor(FOREST, family, "jitter", **QUICK).fit(rows, Y).score(rows, Y)
+            for rows in (X, scaled)
+        ]
+        assert min(scores) > 0.9
+        assert abs(scores[0] - scores[1]) < 0.03
+
+
+def test_raw_columns_of_every_kind_and_names_of_classes():
+    model = ClassifierCompressor(None, "boosted", "jitter", **QUICK).fit(MIXED, BINARY)
+    assert list(model.classes_) == ["no", "yes"]
+    assert model.score(MIXED, BINARY) > 0.85
+    fresh, value = mixed_rows(300, seed=1)
+    labels = np.where(np.median(VALUE) < value, "yes", "no")
+    assert model.score(fresh, labels) > 0.8
+
+
+def test_auto_chooses_and_says_why():
+    model = ClassifierCompressor(FOREST, max_seconds=40, **QUICK).fit(X, Y)
+    assert "taught a first student best on validation" in model.choice_.words
+    trial = model.choice_.trial
+    assert f"{trial.bytes:,} bytes" in model.choice_.words
+    assert trial.loss + trial.standard_error <= 0.01
+
+
+@pytest.mark.parametrize(
+    "limits, holds",
+    [
+        ({"max_nodes": 31}, lambda trial: trial.nodes <= 31),
+        ({"max_bytes": 4000}, lambda trial: trial.bytes <= 4000),
+    ],
+)
+@pytest.mark.parametrize("family", ["tree", "boosted"])
+def test_limits_hold(limits, holds, family):
+    model = ClassifierCompressor(FOREST, family, "jitter", max_loss=0, **limits, **QUICK)
+    assert holds(model.fit(X, Y).choice_.trial)
+
+
+def test_a_larger_loss_allows_a_smaller_student():
+    sizes = []
+    for max_loss in (0.2, 0.01):
+        model = ClassifierCompressor(FOREST, "tree", "jitter", max_loss=max_loss, **QUICK)
+        sizes.append(model.fit(MIXED, THREE).choice_.trial.nodes)
+    assert sizes[0] < sizes[1]
+
+
+def test_clone_keeps_a_frozen_teacher_and_pipelines_and_folds_work():
+    fitted = RandomForestClassifier(20, random_state=0).fit(X, Y)
+    model = ClassifierCompressor(FrozenEstimator(fitted), "tree", "jitter", **QUICK)
+    assert clone(model).teacher.estimator is fitted
+    pipeline = make_pipeline(FunctionTransformer(), model)
+    assert cross_val_score(pipeline, X, Y, cv=2).min() > 0.85
+
+
+def test_teachers_of_every_kind():
+    own = make_pipeline(FunctionTransformer(lambda rows: rows[["age"]]), FOREST)
+    teachers = [
+        GradientBoostingClassifier(n_estimators=5),
+        own,
+        lambda rows: (rows["age"] > 40) * 1.0,
+    ]
+    for teacher in teachers:
+        model = ClassifierCompressor(teacher, "tree", "jitter", **QUICK).fit(MIXED, BINARY)
+        assert model.teacher_.is_given == (teacher is teachers[-1])
+    student_of_age = model.predict(MIXED) == np.where(MIXED["age"] > 40, "yes", "no")
+    assert student_of_age.mean() > 0.97
+
+
+def test_the_student_learns_the_teacher_and_not_the_labels():
+    model = ClassifierCompressor(lambda rows: 1.0 - (rows["age"] > 40), "tree", "jitter", **QUICK)
+    model.fit(MIXED, np.where(MIXED["age"] > 40, "yes", "no"))
+    assert (model.predict(MIXED) == "yes").mean() == pytest.approx((MIXED["age"] <= 40).mean())
+
+
+def test_out_of_bag_predictions_label_the_training_rows():
+    model = RegressorCompressor(None, "tree", "train_oob", max_nodes=3, **QUICK)
+    data, target = load_diabetes(return_X_y=True)
+    model.fit(data, target)
+    x, out_of_bag = model.parts_.x_train, model.teacher_.out_of_bag
+    left = x[:, model.student_.tree_.feature[0]] <= model.student_.tree_.threshold[0]
+    means = {out_of_bag[left].mean(), out_of_bag[~left].mean()}
+    assert set(np.round(model.student_.predict(x), 6)) == set(np.round(list(means), 6))
+
+
+def test_own_sources_and_unlabelled_rows():
+    asked = []
+
+    def draw(n, rng):
+        asked.append(n)
+        return X.sample(n, replace=True, random_state=int(rng.integers(9)))
+
+    class Drawer:
+        def sample(self, n, rng):
+            return draw(n, rng), None
+
+    for source in (draw, Drawer(), X.head(300)):
+        model = ClassifierCompressor(FOREST, "tree", source, **QUICK).fit(X, Y)
+        assert model.score(X, Y) > 0.85
+    assert asked == [2000, 2000]
+    assert model.choice_.n_queries == 300
+
+
+def test_the_parts_are_apart_and_the_report_rows_can_be_given():
+    model = ClassifierCompressor(FOREST, "tree", "jitter", **QUICK).fit(X, Y)
+    parts = model.parts_
+    rows = [parts.x_train, parts.judge.x, parts.x_report]
+    assert [len(part) for part in rows] == [341, 114, 114]
+    assert len(np.unique(np.concatenate(rows), axis=0)) == len(np.unique(X, axis=0))
+    model.fit(X[:400], Y[:400], X[400:], Y[400:])
+    assert len(model.parts_.x_report) == 169
+    assert len(model.parts_.x_train) == 320
+
+
+def test_the_standard_error_is_that_of_paired_rows():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    p = np.clip(y * 0.3 + rng.random(400) * 0.7, 0, 1)
+    teacher = np.column_stack([1 - p, p])
+    judge = Judge("auc", None, np.array([0, 1]), None, y, teacher, 0.01, None, None, 0, np.inf)
+    assert judge.loss(teacher) == 0
+    assert judge.standard_error(teacher) == 0
+    other = rng.permutation(teacher)
+    assert judge.loss(other) == area_under_curve(y, p) - area_under_curve(y, other[:, 1])
+    assert 0.01 < judge.standard_error(other) < 0.06
+
+
+def test_the_area_under_the_curve_counts_pairs():
+    y, p = np.array([0, 0, 1, 1, 1]), np.array([0.1, 0.5, 0.5, 0.4, 0.9])
+    pairs = [(a > b) + (a == b) / 2 for a in p[y == 1] for b in p[y == 0]]
+    assert area_under_curve(y, p) == pytest.approx(np.mean(pairs))
+
+
+FITTED = RandomForestClassifier(5, random_state=0).fit(X, Y)
+WITH_INFINITY = X.assign(**{"mean area": np.inf})
+
+
+@pytest.mark.parametrize(
+    "change, rows, y, says",
+    [
+        ({"student": "oak"}, X, Y, "student: unknown family oak"),
+        ({"source": "dream"}, X, Y, "source: unknown name dream"),
+        ({"source": 3}, X, Y, "source: int is no source"),
+        ({"source": "train_oob"}, X, Y, "needs the tool's own forest"),
+        ({"source": lambda n, rng: X.head(3)}, X, Y, "3 rows where 500 were asked for"),
+        ({"max_loss": -1}, X, Y, "max_loss: -1"),
+        ({"max_nodes": 0}, X, Y, "max_nodes: 0"),
+        ({"max_bytes": 10}, X, Y, "none is small enough"),
+        ({"teacher": 5}, X, Y, "teacher: int cannot predict"),
+        ({"teacher": FITTED}, X, Y, "is fitted already; give FrozenEstimator"),
+        ({"teacher": FrozenEstimator(FITTED)}, X.iloc[:, :9], Y, "cannot predict rows"),
+        ({"teacher": FrozenEstimator(FITTED)}, X, Y + 2 * (X["mean area"] > 999), "its 2 classes"),
+        ({"teacher": lambda rows: np.full(len(rows), np.nan)}, X, Y, "NaN or infinity for"),
+        ({"teacher": lambda rows: np.zeros((len(rows), 7))}, X, Y, "7 classes where the target"),
+        ({"teacher": lambda rows: np.full(len(rows), 5.0)}, X, Y, "no probabilities"),
+        ({}, WITH_INFINITY, Y, "column mean area: infinity"),
+        ({}, X.assign(empty=np.nan), Y, "column empty: all values are missing"),
+        ({}, X.assign(note=[f"text {i}" for i in range(len(X))]), Y, "569 different texts"),
+        ({}, pd.concat([X, X[["mean area"]]], axis=1), Y, "column mean area: named twice"),
+        ({}, X.assign(day=pd.Timestamp("2020-01-01")), Y, "column day: dates"),
+        ({}, X, np.zeros(len(X)), "one class only"),
+        ({}, X, Y.astype(float).where(Y.index > 3), "4 labels are missing"),
+        ({}, X, np.arange(len(X)), "569 classes"),
+    ],
+)
+def test_whatever_cannot_be_used_is_one_line(change, rows, y, says):
+    options = {"teacher": RandomForestClassifier(3), "student": "tree", "source": "jitter"}
+    options |= {"queries": 500, "progress": False}
+    with pytest.raises(DataError) as raised:
+        ClassifierCompressor(**options | change).fit(rows, y)
+    assert says in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert ";" in str(raised.value)
