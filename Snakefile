@@ -29,7 +29,7 @@ RUN = """
 export GANMC_OUT="$PWD/{params.out}" GANMC_THREADS={threads}
 export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}
 mkdir -p {params.out}/notebooks {params.out}/logs
-papermill {input.notebook} {output.notebook}.part.ipynb {params.profile} -p profile {params.name} \
+papermill {input.notebook} {output.notebook}.part.ipynb {params.given} \
     2> >(tee {log} >&2) || {{ echo "{input.notebook} stopped:" >&2; tail -n 3 {log} >&2; exit 1; }}
 python book/clean_notebook.py {output.notebook}.part.ipynb {output.notebook}
 """
@@ -37,6 +37,7 @@ python book/clean_notebook.py {output.notebook}.part.ipynb {output.notebook}
 
 rule all:
     input:
+        f"{OUT}/notebooks/from_scratch.ipynb",
         f"{OUT}/notebooks/08_scoreboard.ipynb",
 
 
@@ -55,11 +56,26 @@ for chapter, before in CHAPTERS.items():
             record=f"{OUT}/records/{chapter}.json",
         params:
             out=OUT,
-            name=PROFILE,
-            profile=" ".join(f"-f {path}" for path in profile_file(chapter)),
+            given=" ".join([f"-f {path}" for path in profile_file(chapter)] + [f"-p profile {PROFILE}"]),
         log:
             f"{OUT}/logs/{chapter}.log",
         threads: max(1, workflow.cores // 2)
         priority: sum(chapter in before for before in CHAPTERS.values())  # others wait for it
         shell:
             RUN
+
+
+# Plain code: it takes no profile, uses no package and keeps no record.
+rule from_scratch:
+    input:
+        notebook="notebooks/from_scratch.ipynb",
+    output:
+        notebook=f"{OUT}/notebooks/from_scratch.ipynb",
+    params:
+        out=OUT,
+        given="",
+    log:
+        f"{OUT}/logs/from_scratch.log",
+    threads: max(1, workflow.cores // 2)
+    shell:
+        RUN

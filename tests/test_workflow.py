@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from ganmc_utils.core import paths
+from ganmc_utils.core import parameters, paths
 
 BIN = Path(sys.executable).parent
 CHAPTER = """
@@ -105,10 +105,7 @@ def test_a_killed_workflow_resumes_and_a_second_run_does_nothing(project):
     assert runs(project) == before | {"08_scoreboard": 2}, "only the changed notebook runs again"
 
 
-NAMES = [path.stem for path in sorted((paths.ROOT / "notebooks").glob("*.ipynb"))]
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", parameters.NOTEBOOKS)
 def test_an_unknown_parameter_ends_the_run_with_one_line(tmp_path, name):
     source = paths.ROOT / "notebooks" / f"{name}.ipynb"
     words = [BIN / "papermill", source, tmp_path / "out.ipynb", "-p", "n_tres", "3"]
