@@ -17,8 +17,7 @@ from ganmc_utils.core import records
 from ganmc_utils.report import answers, findings, reproduction_report
 
 SMOKE_TEST = (
-    "<strong>Smoke test</strong>: this book was made at quick settings, with small data that are "
-    "not the paper's. Its numbers are no evidence."
+    "<strong>Smoke test</strong>: quick settings, small data that are not the paper's. No evidence."
 )
 
 

@@ -176,7 +176,7 @@ def test_a_book_without_records_says_so():
     texts = extension().substitutions({})
     assert texts["answer_01"] == answers.NOT_RUN and texts["ran_on_01"] == ""
     assert "None of the chapters" in texts["findings"]
-    assert "judges no claim" in texts["claims_06"]
+    assert "No claim" in texts["claims_06"]
 
 
 # Claim boxes and what a chapter ran on
@@ -187,7 +187,7 @@ def test_a_claim_box_has_the_primary_claims_first_and_few_lines(published):
     for notebook in answers.ANSWERS:
         box = findings.claim_box(notebook, verdicts)
         if notebook == "00_teachers_and_gan":
-            assert "no claim" in box
+            assert "No claim" in box
             continue
         lines = [line for line in box.splitlines() if line.startswith("|")]
         assert 3 <= len(lines) <= findings.MOST_CLAIMS + 2

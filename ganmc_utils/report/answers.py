@@ -106,11 +106,6 @@ class Evidence:
         return words + caveat(self.reason(judgement))
 
 
-def joined(parts: Iterable[str], last: str = " and ") -> str:
-    """The parts that say something."""
-    return last.join(part for part in parts if part)
-
-
 # What a run was
 
 
@@ -180,9 +175,13 @@ def points_in_words(evidence: Evidence) -> str:
 
 
 def answer_of(evidence: Evidence, sentences: Iterable[str]) -> str:
-    """A paragraph of the sentences that say something, and one with the scale."""
-    paragraph = joined(sentences, " ")
-    return f"{paragraph}\n\n{scale(evidence)}" if paragraph else NOT_RUN
+    """The sentences that say something, more than three as a list, and a paragraph on the scale."""
+    said = [sentence for sentence in sentences if sentence]
+    if not said:
+        return NOT_RUN
+    is_long = len(said) > 3
+    body = "\n".join(f"- {sentence}" for sentence in said) if is_long else " ".join(said)
+    return f"{body}\n\n{scale(evidence)}"
 
 
 # Sec. 3
@@ -326,7 +325,7 @@ def answer_02(evidence: Evidence) -> str:
     best = network_claims.best_on_validation(evidence.frame, evidence.images, list(test))
     ends = {0: "training images alone", 1: "GAN images alone"}
     against_ends = [
-        compared(difference(evidence, test[best], test[end]), words)
+        compare(difference(evidence, test[best], test[end]), words)
         for end, words in ends.items()
         if end in test and end != best
     ]
@@ -335,7 +334,7 @@ def answer_02(evidence: Evidence) -> str:
     sentences = [
         sentence(
             f"validation chooses p_fake = {best:.2g}; on test this student",
-            joined(against_ends).replace(" and is ", " and ") + reason,
+            listed(against_ends).replace(" and is ", " and ") + reason,
         ),
         peak(evidence),
         best_baseline(evidence, "sweep"),
@@ -477,7 +476,7 @@ def answer_05(evidence: Evidence) -> str:
             comparison = compare(over_train, "one of training images alone")
             sentences.append(sentence(words, "a student with GAN images", comparison))
     if sentences:
-        sentences.append("(Means over all shares p_fake above 0.)")
+        sentences.append("Both are means over all shares p_fake above 0.")
     return answer_of(evidence, sentences)
 
 
@@ -627,10 +626,11 @@ def known_orders(evidence: Evidence) -> str:
     if n == 0:
         return ""
     right = score_tables.rightly_ordered(evidence.frame)
-    phrases = [f"the {label_of(metric)} {right[metric]}" for metric in COMPARED_SCORES]
+    first, *others = COMPARED_SCORES
+    of_others = listed(f"{label_of(metric)} {right[metric]}" for metric in others)
     return sentence(
-        f"of {n} kinds of growing damage to real images, seen in their right order in every draw:",
-        listed(phrases),
+        f"of {n} kinds of growing damage to real images the {label_of(first)} puts {right[first]}",
+        f"in their right order in every draw ({of_others})",
     )
 
 
@@ -650,7 +650,7 @@ def missed_damage(evidence: Evidence) -> str:
     missed = []
     for series in series_of(evidence):
         ours = agreement(evidence, series, "compression_score")
-        if statistics.verdict(ours) == "confirmed":
+        if ours.n < 2 or statistics.verdict(ours) == "confirmed":
             continue
         of_fid = statistics.verdict(agreement(evidence, series, "fid")) == "confirmed"
         beside = "; FID sees it" if of_fid else ""

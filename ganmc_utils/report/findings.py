@@ -19,7 +19,6 @@ from ganmc_utils.report.phrases import (
     compare,
     dataset_in_words,
     duration,
-    listed,
     sentence,
     signed_with_bounds,
     with_bounds,
@@ -105,7 +104,7 @@ def any_images(evidence: Evidence) -> list[str]:
     return [
         "with noise in place of the GAN's images the same network",
         f"{compare(over_train, 'one that learns training images alone')}, and with GAN images it",
-        compare(of_gan, "with noise"),
+        compare(of_gan, "the one with noise"),
     ]
 
 
@@ -144,9 +143,9 @@ def out_of_bag(evidence: Evidence) -> list[str]:
 
 
 SEES = {
-    "confirmed": "sees",
-    "inconclusive": "is not shown to see",
-    "refuted": "takes for an improvement",
+    "confirmed": "sees {damage}",
+    "inconclusive": "is not shown to see {damage}",
+    "refuted": "takes {damage} for an improvement",
 }
 
 
@@ -155,13 +154,15 @@ def scores(evidence: Evidence) -> list[str]:
     if "within_class" not in answers.series_of(evidence):
         return []
     phrases = []
+    damage, tau_name = answers.DAMAGE["within_class"], "Kendall's tau with the right order "
     for metric in ("compression_score", "inception_score"):
         tau = answers.agreement(evidence, "within_class", metric)
-        verb = SEES[statistics.verdict(tau)]
-        phrases.append(f"the {answers.label_of(metric)} {verb} (tau {with_bounds(tau, SCORE)})")
+        verb = SEES[statistics.verdict(tau)].format(damage=damage)
+        value = with_bounds(tau, SCORE)
+        phrases.append(f"the {answers.label_of(metric)} {verb} ({tau_name}{value})")
+        damage, tau_name = "it", ""
     missed = answers.missed_damage(evidence)
-    end = f"; {missed}" if missed else ""
-    return [f"by Kendall's tau, collapse within each class is what {listed(phrases)}{end}"]
+    return [", ".join(phrases) + (f"; {missed}" if missed else "")]
 
 
 FINDINGS: dict[str, Callable[[Book], str]] = {
@@ -211,7 +212,7 @@ def claim_box(notebook: str, verdicts: pd.DataFrame | None) -> str:
     claims = {claim.id: claim for claim in CLAIMS if claim.notebook == notebook}
     rows = verdicts[verdicts.metric.isin(claims)] if verdicts is not None else pd.DataFrame()
     if rows.empty:
-        return "The scoreboard of this book judges no claim of this chapter."
+        return "No claim of the paper is judged by this chapter's record."
     primary = rows[rows.family == "primary"]
     words = rows.metric.map({id: claim.words for id, claim in claims.items()})
     others = rows[~words.isin(words[primary.index])]
@@ -236,10 +237,10 @@ def claim_row(claim, row) -> dict[str, str]:
     place = dataset_in_words(row.dataset, {})
     return {
         "Claim": f"{claim.words} ({claim.section})",
-        "Paper": claim.paper(row.dataset),
-        "Ours": ours,
-        "Scale and method": f"{place}, {row.scale}; {row.method}",
         "Verdict": f"**{row.verdict}**{reason}",
+        "Ours": ours,
+        "Paper": claim.paper(row.dataset),
+        "Scale and method": f"{place}, {row.scale}; {row.method}",
     }
 
 
