@@ -7,9 +7,11 @@ from helpers import defaults, row
 from ganmc_utils.core import parameters
 from ganmc_utils.core.records import frame_of_rows
 from ganmc_utils.forests import tables
+from ganmc_utils.forests.claims import score_above
 from ganmc_utils.report import plots
 
 NOTEBOOK = "06_random_forests"
+NOT_RUN = "Not part of this profile."
 SEEDS = (0, 1, 2)
 SCORES = {"train": 0.80, "train_oob": 0.85, "gan": 0.90, "train+gan": 0.88, "independent": 0.70}
 
@@ -109,3 +111,14 @@ def test_a_record_without_such_rows_has_an_empty_table(table):
 def test_labels_of_the_new_sources_are_those_of_the_legends():
     assert plots.label("train_oob") == "Out-of-bag labels"
     assert plots.label("independent") == "Independent columns"
+
+
+def test_a_sentence_says_what_a_measure_says_of_each_clean_table(frame):
+    p = magic_task()
+    measure = score_above("train_oob", "train")
+    said = tables.compared(frame, p, "one tree of out-of-bag labels", measure, "the usual one")
+    assert said == (
+        "One tree of out-of-bag labels is above the usual one on MAGIC (+5.0 points [5.0, 5.0])."
+    )
+    assert tables.compared(frame, magic_task(preparation="authors"), "", measure, "") == NOT_RUN
+    assert tables.compared(frame, p, "", score_above("smote", "train"), "") == NOT_RUN

@@ -148,15 +148,18 @@ def test_inception_v3_is_used_where_its_weights_are(tmp_path, monkeypatch, is_th
     assert units["auto"] == units[is_there] != units[not is_there]
 
 
-def test_the_summary_speaks_of_every_part(chapter):
-    summary = score_tables.summary(chapter["frame"], chapter["p"])
-    assert len(summary.splitlines()) == 4
-    assert "after 1 epochs" in summary and "after 2 epochs" in summary
-    assert "Of the 2 known orders" in summary
-    table = score_tables.inferior(chapter["frame"], chapter["p"])
+def test_the_table_of_the_inferior_gan_names_its_epochs(chapter):
+    frame, p = chapter["frame"], chapter["p"]
+    table = score_tables.inferior(frame, p)
     assert list(table["Epochs on the class loss"]) == ["1", "2"]
     steps = chapter["p"].data.n_train // chapter["p"].gan.batch
     assert list(table["Steps"]) == [f"{steps:,}", f"{2 * steps:,}"]
+
+
+def test_the_sentences_count_what_was_run(chapter):
+    assert "damage, of 2, seen" in score_tables.of_known_orders(chapter["frame"])
+    n = len(chapter["p"].table.seeds)
+    assert score_tables.of_tabular_sources(chapter["frame"]).endswith(f" over {n} seeds.")
 
 
 def test_what_was_scored_is_not_scored_again(chapter, out, monkeypatch):

@@ -13,6 +13,7 @@ from ganmc_utils.core.parameters import CompressionScores
 from ganmc_utils.gan.class_only import set_names
 from ganmc_utils.report import plots, statistics, text
 from ganmc_utils.report.paper import published_number
+from ganmc_utils.report.phrases import SCORE, signed_with_bounds
 from ganmc_utils.report.statistics import Interval
 from ganmc_utils.scores.claims import METRICS, of_sets, order_agreement
 from ganmc_utils.scores.degraded import SERIES
@@ -201,42 +202,6 @@ def by_draw_and_source(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     return of_metric.pivot_table(index="seed", columns="source", values="value")
 
 
-def summary(frame: pd.DataFrame, p: CompressionScores) -> str:
-    """What the chapter measured, as a list in Markdown; every number is read from the record."""
-    sentences = [
-        of_real_and_generated(frame),
-        of_inferior(frame, p),
-        of_known_orders(frame),
-        of_tabular_sources(frame),
-    ]
-    return "\n".join(f"- {sentence}" for sentence in sentences)
-
-
-def of_real_and_generated(frame: pd.DataFrame) -> str:
-    """Sentence: the Compression Scores of Table 4's sets."""
-    scores = of_sets(frame, "compression_score")
-    values = []
-    for samples, label in SETS.items():
-        if samples in scores:
-            values.append(f"{label[0].lower()}{label[1:]} {text.mean_and_error(scores[samples])}")
-    return f"Compression Score, mean over {len(scores)} draws: {', '.join(values)}."
-
-
-def of_inferior(frame: pd.DataFrame, p: CompressionScores) -> str:
-    """Sentence: what the Compression Score loses, and the Inception Score gains, epoch by epoch."""
-    compression = of_sets(frame, "compression_score")
-    inception = of_sets(frame, "inception_score")
-    changes = []
-    for samples, epochs in set_names(p.inferior_epochs).items():
-        loss = text.paired_difference(compression["gan"], compression[samples])
-        gain = text.paired_difference(inception[samples], inception["gan"])
-        changes.append(f"after {epochs} epochs {loss} and {gain}")
-    return (
-        "What training on the class loss alone takes from the Compression Score and adds to the "
-        f"Inception Score: {'; '.join(changes)}."
-    )
-
-
 def of_known_orders(frame: pd.DataFrame) -> str:
     """Sentence: how many of the series each score puts in their right order in every draw."""
     counts = rightly_ordered(frame)
@@ -244,17 +209,15 @@ def of_known_orders(frame: pd.DataFrame) -> str:
     for count in sorted(set(counts.values()), reverse=True):
         labels = [METRICS[metric].label for metric in counts if counts[metric] == count]
         phrases.append(f"{count} by {', '.join(labels)}")
-    return (
-        f"Of the {len(series_of(frame))} known orders, seen rightly in every draw: "
-        f"{'; '.join(phrases)}."
-    )
+    in_order = "; ".join(phrases)
+    n = len(series_of(frame))
+    return f"Kinds of damage, of {n}, seen in their right order in every draw: {in_order}."
 
 
 def of_tabular_sources(frame: pd.DataFrame) -> str:
     """Sentence: whether the Compression Score ranks tabular sources as their trees do."""
     _, tau = tabular(frame)
-    agreement = text.difference_and_interval(tau)
     return (
         "Kendall's tau between the Compression Score of a tabular source and the test score of "
-        f"the tree that it trains: {agreement} over {tau.n} seeds."
+        f"the tree that it trains: {signed_with_bounds(tau, SCORE)} over {tau.n} seeds."
     )
