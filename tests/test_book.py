@@ -52,7 +52,7 @@ def site(tmp_path_factory):
 
 def test_the_first_page_shows_picture_and_table(site):
     page = (site / "book" / "intro.html").read_text()
-    assert "headline.png" in page and "<table" in page and "±" in page
+    assert "idea_1.png" in page and "<table" in page and "±" in page
 
 
 def test_tables_are_tables(site):
