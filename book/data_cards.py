@@ -194,11 +194,11 @@ def most_telling(table: Table) -> list[int]:
 def draw_table(table: Table, path: Path) -> None:
     """The class balance, and histograms by class of the features that tell most."""
     columns = most_telling(table)
-    figure, axes = plt.subplots(1, 1 + len(columns), figsize=(10, 2.4), layout="constrained")
-    counts = np.bincount(table.y)
-    axes[0].bar(["class 0", "class 1"], counts, color=CLASS_COLOURS)
-    axes[0].set_title("Samples", fontsize=10)
-    for ax, column in zip(axes[1:], columns):
+    figure, grid = plt.subplots(2, 2, figsize=(5.6, 4), layout="constrained")
+    axes = grid.ravel()
+    axes[0].bar(["class 0", "class 1"], np.bincount(table.y), color=CLASS_COLOURS)
+    axes[0].set_title("samples", fontsize=10)
+    for ax, column in zip(axes[1:], columns, strict=True):
         values = table.x[:, column]
         low, high = np.percentile(values, [0.5, 99.5])
         bins = np.linspace(low, high, 31)
@@ -209,7 +209,7 @@ def draw_table(table: Table, path: Path) -> None:
         ax.set_yticks([])
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(labelsize=8)
+        ax.tick_params(labelsize=9)
     save(figure, path)
 
 
