@@ -18,6 +18,13 @@ def is_for_the_page(output) -> bool:
     return not is_progress
 
 
+def fold(cell):
+    """Fold the cell of parameters that papermill has put in, as the one above it is."""
+    tags = cell.metadata.get("tags", [])
+    if "injected-parameters" in tags and "hide-input" not in tags:
+        cell.metadata["tags"] = [*tags, "hide-input"]
+
+
 def clean(notebook):
     """The notebook without what papermill and the kernel noted of this run."""
     for name in ("papermill", "widgets"):
@@ -25,6 +32,7 @@ def clean(notebook):
     for cell in notebook.cells:
         for name in ("papermill", "execution"):
             cell.metadata.pop(name, None)
+        fold(cell)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if is_for_the_page(output)]
     return notebook

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from ganmc_utils.core.records import SourceId
-from ganmc_utils.report import plots
+from ganmc_utils.report import plots, scoreboard_plots
+from ganmc_utils.report.claim import Claim, Judgement, text_on
+from ganmc_utils.report.statistics import Interval
 from ganmc_utils.scores import plots as score_plots
 
 VALUES = pd.DataFrame({0.0: [0.5, 0.6, 0.7], 0.5: [0.7, 0.7, 0.7], 1.0: [0.4, 0.5, 0.9]})
@@ -129,3 +131,24 @@ def test_a_picture_that_changes_its_kind_leaves_no_other_behind(tmp_path, ax):
 def test_a_figure_without_panels_says_so(tmp_path):
     shown = plots.show_panels({}, tmp_path, "06_curves", "6.1", "", "")
     assert shown.data == "Not part of this profile."
+
+
+def judgement(words, dataset, interval, verdict="confirmed", paper=""):
+    claim = Claim("id", "Sec. 4", words, (dataset,), None, "06", paper=text_on(paper, (dataset,)))
+    return Judgement(claim, dataset, interval, verdict, fold=None)
+
+
+def test_a_verdict_is_drawn_with_its_interval_beside_the_papers_value(ax):
+    judgements = [
+        judgement("A beats B (within 1)", "magic", Interval(0.1, 0.05, 0.15, 3), paper="+0.120"),
+        judgement("A beats B (within 1)", "higgs", Interval(-0.1, -0.2, 0.0, 3), "inconclusive"),
+        judgement("C rises", "magic", Interval(0.9, 0.8, 1.0, 3)),
+    ]
+    scoreboard_plots.draw_verdicts(ax, judgements)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["A beats B\nmagic", "higgs", "C rises\nmagic"]
+    drawn = [list(line.get_xdata()) for line in ax.lines]
+    assert [0.05, 0.15] in drawn and [0.1] in drawn and [0.12] in drawn and [-0.2, 0.0] in drawn
+    assert [text.get_text() for text in ax.texts] == ["+0.900 [+0.800, +1.000]"]
+    names = ["confirmed", "inconclusive", "refuted", "the paper's value"]
+    assert ax.get_legend_handles_labels()[1] == names

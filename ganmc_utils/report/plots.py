@@ -286,11 +286,12 @@ GRID = (
     "display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,{least}),1fr));"
     "gap:6px;background:#fff;padding:6px"
 )
+COLUMNS = "columns:26rem;column-gap:6px;background:#fff;padding:6px"  # of different heights
 LEGEND = (
     "display:flex;flex-wrap:wrap;gap:2px 18px;justify-content:center;background:#fff;"
     "color:#222;padding:0 6px 8px;font-size:85%;line-height:1.4"
 )
-PANEL = "display:block;width:100%;height:auto;max-width:560px;margin:auto"
+PANEL = "display:block;width:100%;height:auto;max-width:560px;margin:0 auto 6px;break-inside:avoid"
 SWATCH = (
     "display:inline-block;width:30px;height:14px;margin-right:5px;vertical-align:-2px;"
     "background:center/contain no-repeat url({picture})"
@@ -305,6 +306,7 @@ def show_panels(
     caption: str,
     alt: str,
     size: tuple[float, float] | None = None,
+    in_columns: bool = False,
 ) -> HTML:
     """A numbered figure: several across on a wide screen, one below the other on a phone.
 
@@ -318,6 +320,7 @@ def show_panels(
         caption: plain text below the figure.
         alt: what the figure shows, for those who cannot see it; a panel's title is added.
         size: inches of one panel, by default as suits their number.
+        in_columns: panels of different heights fill one column after the other.
 
     Returns:
         The figure; without panels the words that it is not part of this profile.
@@ -336,10 +339,10 @@ def show_panels(
         description = html.escape(f"{alt}: {title}" if title else alt)
         images.append(f'<img src="{source}" alt="{description}" style="{PANEL}">')
         plt.close(figure)
-    least = "13rem" if len(panels) > 2 else "20rem"
+    grid = GRID.format(least="13rem" if len(panels) > 2 else "20rem")
     return HTML(
         f'<figure class="panels" style="margin:1em 0">'
-        f'<div style="{GRID.format(least=least)}">{"".join(images)}</div>'
+        f'<div style="{COLUMNS if in_columns else grid}">{"".join(images)}</div>'
         f"{legend(handle_of_label)}"
         f"<figcaption><strong>Figure {number}.</strong> {html.escape(caption)}</figcaption>"
         f"</figure>"

@@ -178,6 +178,75 @@ def table_row(judgement: Judgement) -> dict[str, str]:
     }
 
 
+SECTIONS = (
+    "Primary claims",
+    "Sec. 3: deep networks",
+    "Sec. 5: the Compression Score",
+    "Sec. 4, Table 3: one tree",
+    "Sec. 4, Fig. 3: forests",
+    "Sec. 4, Fig. 3f: size and speed",
+    "Our controls",
+)
+"""What the book shows under one title; the sections on images before those on tables."""
+
+
+SECTION_COLUMNS = ("Claim", "Dataset", "Ours", "Paper", "Verdict", "Runs")
+
+
+def section_of(judgement: Judgement) -> str:
+    """Under which title of SECTIONS a judgement stands."""
+    claim = judgement.claim
+    if judgement.family == "primary":
+        return "Primary claims"
+    if claim.section.startswith("ours"):
+        return "Our controls"
+    if claim.notebook.startswith("07"):
+        return "Sec. 5: the Compression Score"
+    if not claim.notebook.startswith("06"):
+        return "Sec. 3: deep networks"
+    if claim.fold is not None:
+        return "Sec. 4, Fig. 3f: size and speed"
+    is_in_table = "Table 3" in claim.section
+    return "Sec. 4, Table 3: one tree" if is_in_table else "Sec. 4, Fig. 3: forests"
+
+
+def by_section(judgements: Sequence[Judgement]) -> dict[str, list[Judgement]]:
+    """{title: judgements} in the order of SECTIONS, those without judgements left out."""
+    of_title = {title: [] for title in SECTIONS}
+    for judgement in judgements:
+        of_title[section_of(judgement)].append(judgement)
+    return {title: section for title, section in of_title.items() if section}
+
+
+def section_table(judgements: Sequence[Judgement]) -> pd.DataFrame:
+    """The rows of `table` in fewer columns: n, scale and method of a verdict share one."""
+    rows = []
+    for judgement in judgements:
+        claim, n = judgement.claim, judgement.interval.n
+        ours, _, fold = table_row(judgement)["Ours"].partition(f", n = {n}")
+        row = table_row(judgement) | {"Ours": ours + fold}
+        row["Claim"] = f"{claim.words} <small>({claim.section})</small>"
+        row["Runs"] = f"<small>n = {n}; {judgement.scale}; {judgement.method}</small>"
+        rows.append({column: row[column] for column in SECTION_COLUMNS})
+    return text.table_of(rows)
+
+
+def folded(judgements: Sequence[Judgement]) -> str:
+    """The tables of the sections in Markdown, each folded below the counts of its verdicts."""
+    parts = []
+    for title, section in by_section(judgements).items():
+        summary = f"<b>{title}</b>: {counts(section)}"
+        table_text = text.markdown(section_table(section))
+        parts.append(f"<details><summary>{summary}</summary>\n\n{table_text}\n\n</details>")
+    return "\n\n".join(parts)
+
+
+def counts(judgements: Sequence[Judgement]) -> str:
+    """How many claims have each verdict, such as "2 confirmed, 9 inconclusive, 1 refuted"."""
+    verdicts = [judgement.verdict for judgement in judgements]
+    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in statistics.VERDICTS)
+
+
 def rows(run_records: Sequence[Record]) -> list[Row]:
     """The verdicts as rows of a record: metric = id of the claim, value = mean of the interval."""
     return [row_of(judgement) for judgement in judge(run_records)]

@@ -44,8 +44,8 @@ def table_of(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna("")
 
 
-ERROR = re.compile(r"(?<=\d) (± [\d.]+)")
-INTERVAL = re.compile(r" (\[[-−+]?[\d.]+, [-−+]?[\d.]+\])")
+ERROR = re.compile(r"(?<=\d) ± ([\d.]+)")
+INTERVAL = re.compile(r" \[([-−+]?[\d.]+), ([-−+]?[\d.]+)\]")
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -54,9 +54,9 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def short_cell(cell: object) -> str:
-    """A cell whose numbers come first, such as "0.912 <small>± 0.002</small>"."""
-    smaller = ERROR.sub(r" <small>\1</small>", str(cell))
-    return INTERVAL.sub(r"<br><small>\1</small>", smaller)
+    """A cell whose numbers come first, such as "0.912 <small>±&nbsp;0.002</small>"."""
+    smaller = ERROR.sub(r" <small>±&nbsp;\1</small>", str(cell))
+    return INTERVAL.sub(r"<br><small>[\1,&nbsp;\2]</small>", smaller)
 
 
 def show_table(table: pd.DataFrame, out: Path, name: str) -> Markdown:
