@@ -106,57 +106,66 @@ class Compressor(BaseEstimator):
         if len(frame) < 2:
             raise data_error("X", "1 sample", f"bring {MIN_ROWS} rows or more")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        train, validation, report, held_back = self.deal(y, seed, X_report is None)
+        positions = self.deal(y, seed, X_report is None)
 
         self.columns_ = Columns().fit(X if isinstance(X, pd.DataFrame) else frame, y)
         self.columns_.is_frame_ = isinstance(X, pd.DataFrame)
         matrix = self.columns_.transform(frame)
         if X_report is None:
-            x_report, y_report = matrix[report], y[report]
+            x_report, y_report = matrix[positions["report"]], y[positions["report"]]
         else:
             x_report, y_report = self.columns_.transform(X_report), self.known_target(y_report)
             check_consistent_length(x_report, y_report)
-        x_train, y_train = matrix[train], y[train]
+        x_train, y_train = matrix[positions["train"]], y[positions["train"]]
         classes = self.class_names()
         self.teacher_ = make_teacher(self.teacher, x_train, y_train, self.columns_, classes, seed)
         judge = Judge(
             metric=metric_of(0 if classes is None else len(classes)),
             columns=self.columns_,
             classes=classes,
-            x=matrix[validation],
-            y=y[validation],
-            teacher=self.teacher_.ask(matrix[validation]),
+            x=matrix[positions["validation"]],
+            y=y[positions["validation"]],
+            teacher=self.teacher_.ask(matrix[positions["validation"]]),
             max_loss=self.max_loss,
             max_nodes=self.max_nodes,
             max_bytes=self.max_bytes,
             seed=seed,
             deadline=time.monotonic() + self.max_seconds,
         )
-        rows = TrainingRows(x_train, classes_of_target(y_train, classes is None), self.columns_)
+        rows = TrainingRows(
+            x_train,
+            classes_of_target(y_train, classes is None),
+            self.columns_,
+            labels=y_train if classes is None else np.eye(len(classes))[y_train],
+        )
         search = Search(
             self.teacher_,
             rows,
             judge,
             self.student,
             self.source,
-            self.number_of_queries(len(train)),
+            self.number_of_queries(len(x_train)),
             self.progress,
         )
         self.choice_ = search.run()
         self.student_ = self.choice_.trial.student
         self.metric_ = judge.metric
         self.parts_ = Parts(
-            x_train, y_train, x_report, y_report, judge, held_back, X_report is not None
+            x_train,
+            y_train,
+            x_report,
+            y_report,
+            judge,
+            held_back=positions["train"] is not positions["validation"],
+            report_is_given=X_report is not None,
         )
         self._report = None
         return self
 
-    def deal(
-        self, y: np.ndarray, seed: int, with_report: bool
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-        """Positions of the rows for training, validation and report, classes in equal shares.
+    def deal(self, y: np.ndarray, seed: int, with_report: bool) -> dict[str, np.ndarray]:
+        """Positions of the rows for train, validation and report, classes in equal shares.
 
-        Of few rows, all three are all rows. The last value says whether they are apart.
+        Of few rows, all three are all rows, the same array.
         """
         everything = np.arange(len(y))
         is_classification = self.class_names() is not None
@@ -164,20 +173,16 @@ class Compressor(BaseEstimator):
         if is_classification:
             too_few = too_few or np.bincount(y).min() < MIN_OF_CLASS
         if too_few:
-            return everything, everything, everything, False
+            return dict.fromkeys(("train", "validation", "report"), everything)
         n_held = min(MAX_HELD_BACK, int(np.ceil(HELD_BACK * len(y))))
-        report = everything[:0]
-        rest = everything
-        if with_report:
-            strata = y if is_classification else None
-            rest, report = train_test_split(
-                rest, test_size=n_held, random_state=seed, stratify=strata
-            )
-        strata = y[rest] if is_classification else None
-        train, validation = train_test_split(
-            rest, test_size=n_held, random_state=seed, stratify=strata
-        )
-        return train, validation, report, True
+
+        def split(rows: np.ndarray) -> list[np.ndarray]:
+            classes = y[rows] if is_classification else None
+            return train_test_split(rows, test_size=n_held, random_state=seed, stratify=classes)
+
+        rest, report = split(everything) if with_report else (everything, everything[:0])
+        train, validation = split(rest)
+        return {"train": train, "validation": validation, "report": report}
 
     def number_of_queries(self, n_train: int) -> int:
         """Rows that the teacher labels for the student."""
@@ -262,9 +267,10 @@ class ClassifierCompressor(ClassifierMixin, Compressor):
         student: a family: "linear" (sparse), "tree", "network" (one hidden layer), "boosted"
             (trees), "forest"; "auto": all are tried.
         source: of the rows that the teacher labels: "train", "train_oob" (the training rows with
-            out-of-bag predictions, where the teacher is None), "jitter", "smote", "munge",
-            "gaussian_mixture", "gan"; an object with sample(n, rng) or a function of (n, rng) that
-            returns raw rows; unlabelled raw rows; "auto": the names are tried.
+            out-of-bag predictions, where the teacher is None), "labels" (with their labels: no
+            compression), "jitter", "smote", "munge", "gaussian_mixture", "gan"; an object with
+            sample(n, rng) or a function of (n, rng) that returns raw rows; unlabelled raw rows;
+            "auto": all names but "labels" are tried.
         max_loss: how much worse the student may be, as a difference of scores.
         max_nodes: limit of the nodes of all trees.
         max_bytes: limit of the bytes of the ONNX file.

@@ -67,7 +67,8 @@ def onnx_model(
 
 def encoder(columns: Columns) -> tuple[list, list, list]:
     """Inputs, nodes and constants that turn raw columns into the matrix, as Columns does."""
-    inputs, nodes, constants, blocks = [], [], [], []
+    inputs, blocks = [], []
+    nodes, constants = [], []
     if columns.numbers_:
         medians = columns.transformer_.named_transformers_["numbers"].statistics_
         flagged = [columns.numbers_.index(j) for j in columns.flagged_]

@@ -5,9 +5,14 @@ A student meets the limit where its loss on the validation rows is known to be s
     loss = score(teacher) - score(student)         loss + standard error <= max_loss
 
 with the standard error of paired bootstrap resamples. Of those that meet it, the one with the
-fewest bytes as an ONNX file is chosen; where none does, the one with the least loss.
+fewest bytes as an ONNX file is chosen; where none does, the one that is nearest to the teacher:
+
+    distance = mean over rows and classes of (teacher's prediction - student's)^2
+
+Sources are compared by it, too: it does not have the noise of the labels.
 """
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -37,6 +42,8 @@ JITTER_SCALES = (0.1, 0.3, 0.8)
 RESAMPLES = 100  # of the validation rows, for a standard error
 GAN_SHARE = 0.3  # of the time: a GAN is tried only while no more has passed
 SOURCES_SHARE = 0.5  # of the time, at most, that sources are tried
+MORE_ITERATIONS = 1.3  # factors by which boosted trees are made longer or shorter
+FEWER_ITERATIONS = 0.8
 REFERENCE_LEAVES = 16  # of the boosted trees that sources are tried with
 
 
@@ -85,6 +92,10 @@ class Judge:
         """The loss of predictions for the validation rows; 0 where no score is defined."""
         return float(np.nan_to_num(self.teacher_score - score(self.metric, self.y, p)))
 
+    def distance(self, p: np.ndarray) -> float:
+        """The mean squared distance of predictions from the teacher's."""
+        return float(np.square(self.teacher - p).mean())
+
     def standard_error(self, p: np.ndarray) -> float:
         """The standard error of their loss."""
         return float(np.nan_to_num(np.nanstd(self.teacher_resampled - self.resampled(p))))
@@ -102,6 +113,7 @@ class Trial:
     student: BaseEstimator
     loss: float
     standard_error: float
+    distance: float
     nodes: int | None
     bytes: int
 
@@ -128,7 +140,13 @@ def judged(design: Design, student: BaseEstimator, judge: Judge) -> Trial:
     p = predictions(student, judge.x)
     n_bytes = len(onnx_model(judge.columns, student, judge.classes).SerializeToString())
     return Trial(
-        design, student, judge.loss(p), judge.standard_error(p), count_nodes(student), n_bytes
+        design,
+        student,
+        judge.loss(p),
+        judge.standard_error(p),
+        judge.distance(p),
+        count_nodes(student),
+        n_bytes,
     )
 
 
@@ -169,9 +187,10 @@ def climb(
 def shortened(
     trial: Trial, x: np.ndarray, target: np.ndarray, judge: Judge, max_bytes: float
 ) -> Trial:
-    """Boosted trees cut to the first iterations that meet the limit, or to as many as fit.
+    """Boosted trees cut to the first iterations that meet the limit.
 
-    Where none meets it, the iterations with the least loss.
+    Where none meets it, to those that are nearest to the teacher. Fewer iterations take larger
+    steps (see `learning_rate`), so they are fitted anew, and a few more where they then miss it.
     """
     whole, n_iterations = trial.student, trial.design.settings["max_iter"]
     share = min(
@@ -182,24 +201,32 @@ def shortened(
     )
     longest = max(1, int(n_iterations * share))
     staged = whole.staged_predict if judge.is_regression else whole.staged_predict_proba
-    losses = np.array([judge.loss(p) for p in staged(judge.x)])[:longest]
+    stages = list(itertools.islice(staged(judge.x), longest))
+    losses = np.array([judge.loss(p) for p in stages])
     meets = np.flatnonzero(losses + trial.standard_error <= judge.max_loss)
-    n_kept = 1 + int(meets[0] if len(meets) else losses.argmin())
-    while n_kept < n_iterations:
-        settings = trial.design.settings | {"max_iter": n_kept}
-        trial = tried(replace(trial.design, settings=settings), x, target, judge)
-        if trial.fits(judge) or n_kept == 1:
-            break
-        n_kept = max(1, int(n_kept * 0.8))  # a file has bytes beside its trees
-    return trial
+    nearest = int(np.argmin([judge.distance(p) for p in stages]))
+    n_kept = 1 + int(meets[0] if len(meets) else nearest)
+
+    def refitted(n: int) -> Trial:
+        settings = trial.design.settings | {"max_iter": n}
+        return tried(replace(trial.design, settings=settings), x, target, judge)
+
+    shorter = refitted(n_kept)
+    while len(meets) and not shorter.meets(judge) and n_kept < longest:
+        n_kept = min(longest, int(np.ceil(n_kept * MORE_ITERATIONS)))
+        shorter = refitted(n_kept)
+    while not shorter.fits(judge) and n_kept > 1:  # a file has bytes beside its trees
+        n_kept = max(1, int(n_kept * FEWER_ITERATIONS))
+        shorter = refitted(n_kept)
+    return shorter
 
 
 def best_of(trials: list[Trial], judge: Judge) -> Trial:
-    """The smallest student that meets the limit, else the one with the least loss."""
+    """The smallest student that meets the limit, else the one nearest to the teacher."""
     meeting = [trial for trial in trials if trial.meets(judge)]
     if meeting:
         return min(meeting, key=lambda trial: trial.bytes)
-    return min(trials, key=lambda trial: trial.loss)
+    return min(trials, key=lambda trial: trial.distance)
 
 
 @dataclass
@@ -274,6 +301,8 @@ class Search:
                     "source: train_oob needs the tool's own forest; give no teacher, or use jitter"
                 )
             return x, self.teacher.out_of_bag
+        if name == "labels":
+            return x, self.rows.labels
         x = self.rows.columns.plausible(x)
         return x, self.teacher.ask(x)
 
@@ -298,7 +327,7 @@ class Search:
 
     def choose_source(self) -> tuple[str, Source, dict[str, float]]:
         """The source whose rows teach a reference student best, and the losses of all."""
-        sources, losses = {}, {}
+        sources, losses, distances = {}, {}, {}
         if len(self.candidates) == 1:
             ((name, build),) = self.candidates.items()
             return name, build(), losses
@@ -314,10 +343,11 @@ class Search:
             except DataError:  # no source for these columns or classes
                 continue
             sources[name] = source
-            losses[name] = tried(design, x, target, self.judge).loss
+            trial = tried(design, x, target, self.judge)
+            distances[name], losses[name] = trial.distance, trial.loss
             if self.judge.time_is_up(SOURCES_SHARE, self.started):
                 break
-        name = min(losses, key=losses.get)
+        name = min(distances, key=distances.get)
         return name, sources[name], losses
 
     def reference(self) -> Design:
@@ -371,7 +401,8 @@ class Search:
         else:
             sentences.append(
                 f"None of {len(trials)} students is sure to lose no more than "
-                f"{self.judge.max_loss:g}; {trial.design.words()} of {size} loses least ({loss})."
+                f"{self.judge.max_loss:g}; {trial.design.words()} of {size} is nearest to the "
+                f"teacher ({loss})."
             )
         if self.judge.time_is_up():
             sentences.append("The time was up before all were tried: raise max_seconds for more.")

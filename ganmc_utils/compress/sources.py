@@ -34,11 +34,13 @@ class TrainingRows:
     x: the numeric matrix, float32 (n, d).
     classes: int (n,): those of the labels, or the quarter of a regression target.
     columns: the Columns of the matrix.
+    labels: of the source `labels`: the classes as probabilities of 0 and 1 (n, K), or values (n,).
     """
 
     x: np.ndarray
     classes: np.ndarray
     columns: Columns
+    labels: np.ndarray | None = None
 
     @cached_property
     def is_number(self) -> np.ndarray:
@@ -338,8 +340,10 @@ SOURCES = Registry(
     gaussian_mixture=MixtureOfGaussians,
     gan=Gan,
 )
-# `train_oob`: the training rows with the out-of-bag predictions of the tool's own forest.
-SOURCE_NAMES = ("auto", "train_oob", *SOURCES)
+# `train_oob`: the training rows with the out-of-bag predictions of the tool's own forest; `labels`:
+# with their labels, for whom the report has told that no teacher is needed.
+OTHER_TARGETS = ("train_oob", "labels")
+SOURCE_NAMES = ("auto", *OTHER_TARGETS, *SOURCES)
 
 
 def make_source(asked: object, rows: TrainingRows) -> Source:
@@ -349,7 +353,7 @@ def make_source(asked: object, rows: TrainingRows) -> Source:
         DataError: none of these.
     """
     if isinstance(asked, str):
-        if asked == "train_oob":
+        if asked in OTHER_TARGETS:
             return Train(rows)
         if asked not in SOURCES:
             names = ", ".join(SOURCE_NAMES)

@@ -33,7 +33,8 @@ from ganmc_utils.core.paths import thread_count
 
 SMALL_WEIGHT = 0.01  # a class of less probability than this is left out of a row's soft label
 PRESENCE = 1e-6  # weight of a class that no row would have otherwise
-LEARNING_RATE = 0.2  # of boosted trees: few large steps make small students
+LEARNING_RATE = 0.2  # of boosted trees, at least: few large steps make small students
+SHRINKAGE = 0.05  # of the target that a constant step may leave after the last iteration
 BOOSTED_TREES = 400  # at most, but for the iterations that many classes need
 MAX_ROWS = {"linear": 20_000, "network": 60_000}  # of soft labels; more change these little
 NETWORK_EPOCHS = 20
@@ -88,9 +89,8 @@ def new_student(design: Design, columns: Columns, is_regression: bool, seed: int
         return kind(max_features=1 / 3, random_state=seed, n_jobs=thread_count(), **settings)
     if design.family == "boosted":
         kind = HistGradientBoostingRegressor if is_regression else HistGradientBoostingClassifier
-        return kind(
-            learning_rate=LEARNING_RATE, early_stopping=False, random_state=seed, **settings
-        )
+        settings["learning_rate"] = learning_rate(settings["max_iter"])
+        return kind(early_stopping=False, random_state=seed, **settings)
     if design.family == "linear":
         return Pipeline([("scale", scaler(columns)), ("model", linear(is_regression, settings))])
     hidden = settings.pop("hidden")
@@ -104,6 +104,14 @@ def new_student(design: Design, columns: Columns, is_regression: bool, seed: int
         **settings,
     )
     return Pipeline([("scale", scaler(columns)), ("model", network)])
+
+
+def learning_rate(n_iterations: int) -> float:
+    """The step of boosted trees, so large that (1 - step)^n is at most SHRINKAGE.
+
+    With smaller steps, the predictions of few iterations stay near the mean: badly calibrated.
+    """
+    return max(LEARNING_RATE, 1 - SHRINKAGE ** (1 / n_iterations))
 
 
 def linear(is_regression: bool, settings: dict) -> BaseEstimator:
@@ -208,7 +216,8 @@ def node_tables(student: BaseEstimator) -> list:
     if hasattr(student, "tree_"):
         return [student.tree_]
     if hasattr(student, "estimators_"):
-        return [tree.tree_ for tree in np.ravel(student.estimators_)]
+        members = np.ravel(student.estimators_)
+        return [tree.tree_ for tree in members if hasattr(tree, "tree_")]
     if hasattr(student, "_predictors"):
         return [tree.nodes for trees in student._predictors for tree in trees]
     return []

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ganmc_utils.compress.columns import Columns, data_error
+from ganmc_utils.compress.students import count_nodes
 from ganmc_utils.core.paths import thread_count
 from ganmc_utils.forests.data import first_names
 from ganmc_utils.forests.models import fit_teacher
@@ -70,6 +71,10 @@ class Teacher:
         """Trees of a forest; 0 of anything else."""
         is_forest = isinstance(self.model, (RandomForestClassifier, RandomForestRegressor))
         return len(self.model.estimators_) if is_forest else 0
+
+    def n_nodes(self) -> int | None:
+        """Nodes of a forest or of another model of trees; None of anything else."""
+        return count_nodes(self.model)
 
 
 def checked_predictions(raw: object, n: int, n_classes: int) -> np.ndarray:
