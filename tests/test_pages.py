@@ -83,7 +83,7 @@ def test_the_reference_lists_every_public_name_under_its_heading():
     listed = re.findall(r"(?m)^\.\. auto\w+:: ganmc_utils\.(\w+)$", listing)
     assert listed == ganmc_utils.__all__
     headings = re.findall(r"(?m)^## (.*)$", listing)
-    assert headings[0] == "What is learned from" and headings[-1] == "Runs"
+    assert headings[0] == "What is learned from" and "Runs" in headings
 
 
 def restructured(docstring):
