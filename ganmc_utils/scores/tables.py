@@ -76,18 +76,18 @@ def by_epoch(frame: pd.DataFrame, epochs: list[int], last: int) -> pd.DataFrame:
 
 
 def inferior(frame: pd.DataFrame, p: CompressionScores) -> pd.DataFrame:
-    """One row per set on the way to the inferior GAN: what L_class alone has done to the scores.
+    """One row per score: the GAN at the end of its training minus the GAN after L_class alone.
 
-    A difference is the GAN at the end of its training minus the set, paired over draws.
+    A column for each number of epochs on L_class; the differences are paired over draws.
     """
     steps_per_epoch = p.data.n_train // p.gan.batch
     rows = []
-    for samples, epochs in set_names(p.inferior_epochs).items():
-        row = {"Epochs on the class loss": str(epochs), "Steps": f"{epochs * steps_per_epoch:,}"}
-        for name, metric in METRICS.items():
-            scores = of_sets(frame, name)
-            difference = text.paired_difference(scores["gan"], scores[samples])
-            row[f"{metric.label}: before - after"] = difference
+    for name, metric in METRICS.items():
+        scores = of_sets(frame, name)
+        row = {"Score": metric.label}
+        for samples, epochs in set_names(p.inferior_epochs).items():
+            header = f"After {epochs} epochs ({epochs * steps_per_epoch:,} steps)"
+            row[header] = text.paired_difference(scores["gan"], scores[samples])
         rows.append(row)
     return text.table_of(rows)
 
