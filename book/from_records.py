@@ -43,7 +43,9 @@ def substitutions(run_records: dict) -> dict[str, str]:
         has_run = notebook in book
         texts[f"answer_{number}"] = answer(book[notebook]) if has_run else answers.NOT_RUN
         texts[f"claims_{number}"] = findings.claim_box(notebook, verdicts)
-        texts[f"ran_on_{number}"] = findings.ran_on(run_records[notebook]) if has_run else ""
+        texts[f"ran_on_{number}"] = ""
+    for notebook, record in run_records.items():
+        texts[f"ran_on_{notebook[:2]}"] = findings.ran_on(record)
     return texts
 
 

@@ -253,7 +253,8 @@ def ran_on(record: Record) -> str:
     when = f", {record.date}" if record.date else ""
     profile = f"profile `{record.profile}`, commit `{record.commit}`"
     notebook = f"{{download}}`notebook <{CHAPTER_PAGE}/{record.notebook}.ipynb>`"
-    return f"*Run on {machine}{when}: {time_taken(record)}; {profile}; {notebook}.*"
+    code = "{doc}`package </book/api>`"
+    return f"*Run on {machine}{when}: {time_taken(record)}; {profile}; {notebook}, {code}.*"
 
 
 def listed_machines(record: Record) -> str:

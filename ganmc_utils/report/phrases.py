@@ -4,6 +4,7 @@
 difference that the interval does not show.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -173,9 +174,16 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+INTERVAL = re.compile(r"\[([^\[\],]+), ([^\[\],]+)\]")
+
+
 def sentence(*parts: str) -> str:
-    """One sentence of these parts: a capital at its beginning, a full stop at its end."""
-    text = " ".join(part for part in parts if part).replace(" ,", ",")
+    """One sentence of these parts: a capital at its beginning, a full stop at its end.
+
+    The two bounds of an interval stay on one line.
+    """
+    text = " ".join(part for part in parts if part)
+    text = INTERVAL.sub("[\\1,\N{NO-BREAK SPACE}\\2]", text)
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
