@@ -43,6 +43,8 @@ STYLE = {
     "noise": ("Noise", "#F781BF"),
     "shuffled": ("Shuffled pixels", "#66C2A5"),
     "independent": ("Independent columns", "#BDB76B"),
+    "gaussian_mixture": ("Gaussian mixture", "#44AA99"),
+    "own": ("A source of your own", "#332288"),
 }
 SCORE = {"auc": "Test AUC", "accuracy": "Test accuracy"}
 
@@ -243,38 +245,6 @@ def plain_log(ax: Axes) -> None:
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(ScalarFormatter())
     ax.minorticks_off()
-
-
-def legend_below(figure: Figure, axes: Sequence[Axes], ncol: int = 3) -> None:
-    """One legend for all panels: each label once, in the order of first appearance."""
-    handle_of_label = {}
-    for ax in axes:
-        handles, labels = ax.get_legend_handles_labels()
-        handle_of_label |= dict(zip(labels, handles))
-    figure.legend(
-        handle_of_label.values(),
-        handle_of_label.keys(),
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.0),
-        ncol=ncol,
-        frameon=False,
-    )
-
-
-def save_figure(figure: Figure, out: Path, name: str) -> Path:
-    """Write out/figures/<name>.png at a width that a phone still shows legibly."""
-    path = out / "figures" / f"{name}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, bbox_inches="tight", metadata={"Software": None})
-    return path
-
-
-def panels(n: int, width: float = 5.6, height: float = 3.2) -> tuple[Figure, np.ndarray]:
-    """A figure with n panels, one below the other: side by side they are too small on a phone."""
-    figure, axes = plt.subplots(
-        n, 1, figsize=(width, height * n), squeeze=False, layout="constrained"
-    )
-    return figure, np.ravel(axes)
 
 
 # A figure of the book: panels in a grid, one legend, number and caption.
