@@ -10,9 +10,8 @@ import pandas as pd
 from ganmc_utils.core.parameters import DnnCompression
 from ganmc_utils.networks.claims import sweep
 from ganmc_utils.networks.experiment import IMAGE_BASELINES
-from ganmc_utils.report import plots, statistics, text
+from ganmc_utils.report import plots, text
 from ganmc_utils.report.paper import paper_accuracy
-from ganmc_utils.report.statistics import Interval
 
 # The sources whose accuracy the paper prints.
 PRINTED_SOURCES = ("teacher", "student_only", "train", "train+gan")
@@ -173,17 +172,6 @@ def shares(frame: pd.DataFrame, experiment: str, **setting) -> pd.DataFrame:
             row["Minus p_fake 0"] = text.paired_difference(test[share], test[0])
         rows.append(row)
     return text.table_of(rows)
-
-
-def best_share(frame: pd.DataFrame, experiment: str) -> tuple[float, Interval, Interval]:
-    """The share that is best on validation, and its paired test differences from 0 and from 1."""
-    dataset = frame.dataset.iloc[0]
-    test = sweep(frame, dataset, experiment, "test")
-    validation = sweep(frame, dataset, experiment, "validation")
-    best = validation.mean().idxmax()
-    above_train = statistics.paired_interval(test[best], test[0])
-    above_gan = statistics.paired_interval(test[best], test[1])
-    return best, above_train, above_gan
 
 
 def flips(frame: pd.DataFrame) -> pd.DataFrame:
