@@ -483,6 +483,74 @@ class Scoreboard(Parameters):
     """Chapter 08: the claims of the paper against the records in `out_dir`."""
 
 
+class OwnModel(Parameters):
+    """Chapter 09: a table, and perhaps a fitted teacher, to be compressed into a small file."""
+
+    data_dir: str = Field(
+        description="Folder of the real data. Empty: `$GANMC_DATA`, else `data/`."
+    )
+    folder: str = Field(
+        description="Where the model's files are written. Empty: `own_model` in `out_dir`."
+    )
+    table: str = Field(
+        description="Where the rows come from: `breast_cancer`, `magic`, `higgs`, `evergreen`, "
+        "or `csv` for a file of your own."
+    )
+    path: str = Field(description="The csv file. Empty unless the table is `csv`.")
+    separator: str = Field(min_length=1, description="What separates the columns of the csv file.")
+    target: str = Field(
+        description="The column of the csv file that is to be predicted. "
+        "Empty unless the table is `csv`."
+    )
+    task: Literal["auto", "classification", "regression"] = Field(
+        description="`auto`: a regression where the target is a number with a fraction, or one of "
+        "more than 20 different whole numbers."
+    )
+    teacher: str = Field(
+        description="A fitted model of the raw columns, as a `.skops` or `.onnx` file. Empty: a "
+        "random forest of 500 trees is fitted."
+    )
+    report_path: str = Field(
+        description="A csv file of rows for the report, which the teacher has not seen. Empty: a "
+        "fifth of the rows is held back."
+    )
+    student: Literal["auto", "linear", "tree", "network", "boosted", "forest"] = Field(
+        description="The family of the student. `auto`: all are tried."
+    )
+    source: Literal[
+        "auto",
+        "train",
+        "train_oob",
+        "labels",
+        "jitter",
+        "smote",
+        "munge",
+        "gaussian_mixture",
+        "gan",
+    ] = Field(
+        description="Where the rows come from that the teacher labels. `auto`: validation "
+        "chooses; `labels`: the training rows with their labels, without a teacher."
+    )
+    max_loss: float = Field(
+        ge=0,
+        description="How much lower than the teacher's the score of the student may be: AUC for "
+        "two classes, accuracy for more, R squared for numbers.",
+    )
+    max_nodes: Count | None = Field(description="Limit of the nodes of all trees. Null: none.")
+    max_bytes: Count | None = Field(description="Limit of the bytes of the ONNX file. Null: none.")
+    queries: int = Field(
+        ge=0,
+        description="Rows that the teacher labels. 0: ten for each training row, within 20,000 "
+        "and 200,000.",
+    )
+    max_seconds: Count = Field(description="Time for the search for source and student.")
+    seeds: list[int] = Field(
+        min_length=1,
+        description="One entire run for each seed. The report and the files are those of the "
+        "first.",
+    )
+
+
 NOTEBOOKS: dict[str, type[Parameters]] = {
     "00_teachers_and_gan": SetChapter,
     "01_dnn_compression": DnnCompression,
@@ -493,6 +561,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "06_random_forests": RandomForests,
     "07_compression_score": CompressionScores,
     "08_scoreboard": Scoreboard,
+    "09_your_own_model": OwnModel,
 }
 
 

@@ -31,6 +31,8 @@ SourceId = Literal[
     "noise",
     "shuffled",
     "independent",
+    "gaussian_mixture",
+    "own",
 ]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 VERSIONS_OF = ("numpy", "scikit-learn", "torch", "imbalanced-learn", "ganmc-utils")

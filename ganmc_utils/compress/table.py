@@ -1,0 +1,244 @@
+"""The user's files: a table of text, and a fitted teacher. Every mistake is one line."""
+
+import csv
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import skops.io
+from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
+from sklearn.frozen import FrozenEstimator
+
+from ganmc_utils.compress.columns import check_names
+from ganmc_utils.compress.estimators import MAX_CLASSES, MIN_ROWS
+from ganmc_utils.core.errors import user_error
+from ganmc_utils.forests.data import first_names
+
+MEMORY_PER_BYTE = 5  # of a file: text becomes numbers, and both are there for a moment
+MAX_NUMERIC_CLASSES = 20  # a target of more different whole numbers is a regression's
+TRUSTED = ("sklearn.", "numpy.", "scipy.")  # what a teacher in a skops file may consist of
+PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
+
+
+def free_memory() -> int:
+    """Bytes of memory that are free."""
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def read_rows(path: str | Path, separator: str = ",") -> pd.DataFrame:
+    """A table with column names in its first line.
+
+    Raises:
+        GanmcError: no such file, too large, not UTF-8, another separator, duplicate names, too few
+            rows.
+    """
+    path = Path(path).expanduser()
+    check_size(path)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file, delimiter=separator), [])
+        check_header(header, path, separator)
+        frame = pd.read_csv(path, sep=separator, low_memory=False, encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise user_error(
+            path, "not in UTF-8", f"convert it (iconv -t utf-8 {path.name} > utf8.csv)"
+        ) from None
+    except (OSError, ValueError) as failed:
+        if isinstance(failed, ValueError) and "named twice" in str(failed):
+            raise
+        raise user_error(
+            path, f"cannot be read as a table ({failed})", "save it as comma-separated text"
+        ) from None
+    if len(frame) < MIN_ROWS:
+        raise user_error(
+            path,
+            f"{len(frame)} row{'s' if len(frame) != 1 else ''}",
+            f"bring {MIN_ROWS} at least: some are held back to choose and to judge",
+        )
+    return frame
+
+
+def check_size(path: Path) -> None:
+    """Raises GanmcError where a file is not there or needs more memory than there is."""
+    if not path.is_file():
+        raise user_error(path, "no such file", "correct the path")
+    n_bytes = path.stat().st_size
+    needed, free = n_bytes * MEMORY_PER_BYTE, free_memory()
+    if needed > free:
+        raise user_error(
+            path,
+            f"{n_bytes / 1e9:.1f} GB need about {needed / 1e9:.1f} GB of memory, "
+            f"{free / 1e9:.1f} are free",
+            "bring a sample of its rows",
+        )
+
+
+def check_header(header: list[str], path: Path, separator: str) -> None:
+    """Raises GanmcError for names that are missing, doubled or not separated."""
+    if not header:
+        raise user_error(path, "is empty", "bring a table with column names in its first line")
+    if len(header) == 1:
+        others = [other for other in (";", "\t", ",", "|") if other in header[0]]
+        if others:
+            raise user_error(
+                path,
+                f"one column, with {others[0]!r} in its name",
+                f"pass --separator {others[0]!r}",
+            )
+        raise user_error(path, "one column only", "bring features beside the target")
+    check_names(header)
+
+
+def features_and_target(
+    frame: pd.DataFrame, target: str, task: str = "auto"
+) -> tuple[pd.DataFrame, pd.Series, str]:
+    """Split a table into its features and its target.
+
+    Args:
+        frame: from `read_rows`.
+        target: the column to be predicted.
+        task: "classification", "regression", or "auto": a regression where the target is a number
+            with a fraction, or one of more than 20 different whole numbers.
+
+    Returns:
+        Features, target, task.
+
+    Raises:
+        GanmcError: no such column, missing values, too many classes, one class.
+    """
+    if target not in frame:
+        raise user_error(
+            f"target {target}", "no such column", f"choose one of {first_names(frame)}"
+        )
+    y = frame[target]
+    if y.isna().any():
+        raise user_error(
+            f"target {target}", f"missing in {y.isna().sum()} rows", "fill it in or drop them"
+        )
+    n_different = y.nunique()
+    is_number = is_numeric_dtype(y) and not is_bool_dtype(y)
+    if task == "auto":
+        has_fractions = is_number and is_float_dtype(y) and (y != y.round()).any()
+        many = is_number and n_different > MAX_NUMERIC_CLASSES
+        task = "regression" if has_fractions or many else "classification"
+    if task == "regression" and not is_number:
+        raise user_error(f"target {target}", "no numbers", "use --task classification")
+    if task == "classification" and n_different > MAX_CLASSES:
+        raise user_error(
+            f"target {target}",
+            f"{n_different} classes",
+            f"group them into at most {MAX_CLASSES}, or use --task regression for numbers",
+        )
+    if n_different < 2:
+        raise user_error(f"target {target}", "one value only", "bring rows of others")
+    return frame.drop(columns=target), y, task
+
+
+def load_teacher(path: str | Path, is_regression: bool) -> FrozenEstimator | Callable:
+    """A fitted teacher of raw columns, from a skops or an ONNX file. A pickle is never loaded.
+
+    Raises:
+        GanmcError: a pickle, another kind of file, one that cannot be read or trusted.
+    """
+    path = Path(path).expanduser()
+    if path.suffix.lower() in PICKLES:
+        raise user_error(
+            path,
+            "a pickle runs whatever code it holds, and is not loaded",
+            "save the model with skops.io.dump(model, 'model.skops'), or as ONNX",
+        )
+    if path.suffix.lower() not in (".skops", ".onnx"):
+        raise user_error(path, "no .skops or .onnx file", "save the teacher as one of them")
+    if not path.is_file():
+        raise user_error(path, "no such file", "correct the path")
+    return (
+        FrozenEstimator(load_skops(path))
+        if path.suffix.lower() == ".skops"
+        else load_onnx(path, is_regression)
+    )
+
+
+def load_skops(path: Path):
+    """The model of a skops file that consists of scikit-learn's types alone.
+
+    Raises:
+        GanmcError: other types, or no skops file.
+    """
+    try:
+        types = skops.io.get_untrusted_types(file=path)
+        strange = [name for name in types if not name.startswith(TRUSTED)]
+        if strange:
+            raise user_error(
+                path,
+                f"holds types beyond scikit-learn ({first_names(strange)})",
+                "bring it as ONNX, or call ClassifierCompressor from Python",
+            )
+        return skops.io.load(path, trusted=types)
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as failed:
+        raise user_error(
+            path, f"is no skops file ({failed})", "save it with skops.io.dump(model, path)"
+        ) from None
+
+
+def load_onnx(path: Path, is_regression: bool) -> Callable:
+    """A function of raw rows that runs an ONNX file.
+
+    The file takes one float matrix of all columns in their order; or a matrix of numbers and one
+    of texts, as the files of this tool; or one input for each column, by its name. Of its outputs
+    the first of floats counts (in a classification, the first with a column for each class).
+
+    Raises:
+        GanmcError: onnxruntime cannot read it.
+    """
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except Exception as failed:  # onnxruntime's own errors have no common class
+        raise user_error(path, f"cannot be run ({failed})", "save the teacher again") from None
+
+    def predict(rows: pd.DataFrame | np.ndarray) -> np.ndarray:
+        frame = pd.DataFrame(rows)
+        try:
+            outputs = session.run(None, inputs_of(session, frame))
+        except Exception as failed:
+            raise ValueError(str(failed)) from None
+        return prediction_of(outputs, is_regression)
+
+    return predict
+
+
+def inputs_of(session, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Raw rows as the inputs of a session, by their number, type and names."""
+    expected = session.get_inputs()
+    names = {str(name): name for name in frame.columns}
+    if all(e.name in names for e in expected):
+        columns = {e.name: frame[[names[e.name]]] for e in expected}
+    else:
+        numbers = frame.select_dtypes(["number", "bool"])
+        texts = frame.drop(columns=numbers.columns)
+        columns = {e.name: texts if "string" in e.type else numbers for e in expected}
+    return {e.name: typed(columns[e.name], e.type) for e in expected}
+
+
+def typed(frame: pd.DataFrame, kind: str) -> np.ndarray:
+    """A block of columns as an array of an ONNX type."""
+    if "string" in kind:
+        return frame.astype(object).where(frame.notna(), "").astype(str).to_numpy(object)
+    dtypes = {"double": np.float64, "int64": np.int64, "int32": np.int32}
+    wanted = [dtype for name, dtype in dtypes.items() if name in kind]
+    return frame.to_numpy(wanted[0] if wanted else np.float32)
+
+
+def prediction_of(outputs: list, is_regression: bool) -> np.ndarray:
+    """The probabilities or values among the outputs of an ONNX model."""
+    for output in outputs:
+        if isinstance(output, list) and output and isinstance(output[0], dict):
+            return np.array([list(row.values()) for row in output])
+        is_float = isinstance(output, np.ndarray) and output.dtype.kind == "f"
+        if is_float and (is_regression or output.ndim == 2):
+            return output
+    raise ValueError("no output of floats" if is_regression else "no output of probabilities")

@@ -1,0 +1,284 @@
+"""`ganmc compress`: from a csv file to files and a page; each mistake is one line with its cure."""
+
+import ast
+import errno
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from skl2onnx import to_onnx
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.tree import DecisionTreeClassifier
+
+from ganmc_utils.compress import command, table
+from ganmc_utils.compress.teachers import checked_predictions
+from ganmc_utils.core import paths
+
+X, Y = load_breast_cancer(return_X_y=True, as_frame=True)
+COLUMNS = ["mean radius", "mean texture", "mean area"]
+FRAME = X[COLUMNS].assign(label=np.where(Y == 1, "benign", "malignant"))
+QUICK = ["--student", "tree", "--source", "jitter", "--max-loss", "0.05"]
+FOREST = RandomForestClassifier(10, random_state=0).fit(X[COLUMNS], FRAME["label"])
+
+
+def ganmc(capsys, *words):
+    """Exit status and standard error of a command line."""
+    status = command.main(["compress", *map(str, words)])
+    return status, capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "cells.csv"
+    FRAME.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def compressed(data, tmp_path_factory):
+    """The folder that the command has written, with a teacher in a skops file."""
+    out = tmp_path_factory.mktemp("out")
+    teacher = data.with_name("teacher.skops")
+    skops.io.dump(FOREST, teacher)
+    words = [str(data), "--target", "label", "--teacher", str(teacher), "--out", str(out), *QUICK]
+    environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "ganmc_utils.compress.command", "compress", *words],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=data.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    return out, done.stdout
+
+
+def test_the_command_leaves_a_model_a_card_and_a_page(compressed):
+    out, said = compressed
+    expected = {"model.onnx", "model.skops", "model.c", "rules.txt", "README.md", "report.html"}
+    assert expected <= {path.name for path in out.iterdir()}
+    assert str(out / "report.html") in said
+    page = (out / "report.html").read_text()
+    assert "The student loses" in page
+    assert "may have seen the rows of this report" in page
+    assert "out_dir" not in page  # parameters and imports are no report
+    assert not re.search(r'<(img|script|link)[^>]+(src|href)="(?!data:|https:)', page)
+
+
+def test_the_model_imitates_the_given_teacher(compressed, data):
+    out, _ = compressed
+    teach = table.load_onnx(out / "model.onnx", is_regression=False)
+    rows = FRAME[COLUMNS].astype(np.float32)
+    agreement = teach(rows).argmax(1) == FOREST.predict_proba(X[COLUMNS]).argmax(1)
+    assert agreement.mean() > 0.9
+
+
+def test_the_console_script_is_declared():
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"ganmc": "ganmc_utils.compress.command:main"}
+
+
+NAMES = {"imblearn": "imbalanced-learn", "sklearn": "scikit-learn", "google": "protobuf"}
+OPTIONAL = {
+    "torch_fidelity",
+    "yaml",
+    "IPython",
+    "traitlets",
+    "PIL",
+}  # come with others, or are asked for
+
+
+def test_the_package_declares_what_it_imports():
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.match(r"[\w-]+", line)[0] for line in project["dependencies"]}
+    imported = set()
+    for path in (paths.ROOT / "ganmc_utils").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0])
+    others = imported - set(sys.stdlib_module_names) - {"ganmc_utils", "__future__"} - OPTIONAL
+    assert {NAMES.get(name, name) for name in others} <= declared
+
+
+def written(folder, text, encoding="utf-8"):
+    path = folder / "bad.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def table_text(n=60, **columns):
+    frame = pd.DataFrame({"a": np.arange(n), "y": np.arange(n) % 2} | columns)
+    return frame.to_csv(index=False)
+
+
+NOTES = [f"text {i % 100}" for i in range(200)]
+BAD_TABLES = {
+    "text of 100 kinds": (table_text(200, note=NOTES), "column note: 100 different texts", "group"),
+    "one row": (table_text(1), "1 row; ", "bring 50"),
+    "no rows": ("a,y\n", "0 rows; ", "bring 50"),
+    "an empty file": ("", "is empty", "column names"),
+    "duplicate headers": ("a,a,y\n1,2,0\n" * 60, "column a: named twice", "rename"),
+    "no such target": (table_text().replace("y", "z"), "target y: no such column", "a, z"),
+    "500 classes": (
+        table_text(500, y=[f"k{i}" for i in range(500)]),
+        "target y: 500 classes",
+        "at most 100",
+    ),
+    "one class": (table_text(y=1), "one value only", "others"),
+    "missing labels": (table_text(y=[None] * 5 + [0, 1] * 27 + [1]), "missing in 5 rows", "drop"),
+    "an all-missing column": (table_text(b=np.nan), "column b: all values are missing", "drop it"),
+    "infinity": (table_text(b=np.inf), "column b: infinity", "replace"),
+    "semicolons": (table_text().replace(",", ";"), "one column, with ';'", "--separator ';'"),
+    "lines of other lengths": ("a,y\n1,0\n1,2,3,4\n" * 60, "cannot be read as a table", "save"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_a_table_that_cannot_be_used_is_one_line(case, tmp_path, capsys):
+    text, problem, cure = BAD_TABLES[case]
+    status, said = ganmc(capsys, written(tmp_path, text), "--target", "y", "--out", tmp_path / "o")
+    assert status == 1
+    assert said.count("\n") == 1
+    assert said.startswith("ganmc: ")
+    assert problem in said
+    assert cure in said.split("; ", 1)[1]
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_wrong_encoding_is_one_line(tmp_path, capsys):
+    path = written(tmp_path, table_text(60, name="é"), "latin-1")
+    status, said = ganmc(capsys, path, "--target", "y")
+    assert (status, said.count("\n")) == (1, 1)
+    assert "not in UTF-8; convert it (iconv" in said
+
+
+def test_a_huge_file_is_refused_before_it_is_read(data, capsys, monkeypatch):
+    monkeypatch.setattr(table, "free_memory", lambda: 1000)
+    monkeypatch.setattr(pd, "read_csv", None)
+    status, said = ganmc(capsys, data, "--target", "label")
+    assert (status, said.count("\n")) == (1, 1)
+    assert "of memory" in said and "bring a sample of its rows" in said
+
+
+def test_a_missing_file_is_one_line(tmp_path, capsys):
+    status, said = ganmc(capsys, tmp_path / "none.csv", "--target", "y")
+    assert (status, said.count("\n")) == (1, 1)
+    assert "no such file; correct the path" in said
+
+
+class Exploding:
+    def __reduce__(self):
+        return (os.mkdir, ("exploded",))
+
+
+def bad_teachers(folder):
+    """Paths of teachers that cannot be used, with the problem that each has."""
+    two = RandomForestClassifier(3, random_state=0).fit(X.iloc[:, :2], FRAME["label"])
+    three = DecisionTreeClassifier().fit(X[COLUMNS], np.arange(len(X)) % 3)
+    other = DecisionTreeClassifier().fit(X[COLUMNS], Y)
+    number = RandomForestRegressor(3).fit(X[COLUMNS], Y)
+    models = {
+        "wrong columns": (two, "cannot predict rows"),
+        "three classes": (three, "its 3 classes"),
+        "other names": (other, "its 2 classes (0, 1) are not the target's"),
+        "no probabilities": (number, "has no predict_proba"),
+    }
+    cases = {}
+    for name, (model, problem) in models.items():
+        cases[name] = (folder / f"{name}.skops", problem)
+        skops.io.dump(model, cases[name][0])
+    for suffix in ("pkl", "skops", "txt"):
+        path = folder / f"pickled.{suffix}"
+        path.write_bytes(pickle.dumps(Exploding()))
+        cases[f"a pickle as {suffix}"] = (path, "")
+    cases["a pickle as pkl"] = (folder / "pickled.pkl", "is not loaded")
+    cases["a pickle as skops"] = (folder / "pickled.skops", "is no skops file")
+    cases["broken onnx"] = (folder / "broken.onnx", "cannot be run")
+    (folder / "broken.onnx").write_bytes(b"nothing")
+    cases["onnx of wrong columns"] = (folder / "two.onnx", "cannot predict rows")
+    narrow = to_onnx(two, X.iloc[:1, :2].to_numpy(np.float32))
+    (folder / "two.onnx").write_bytes(narrow.SerializeToString())
+    cases["no file"] = (folder / "none.skops", "no such file")
+    return cases
+
+
+def test_a_teacher_that_cannot_be_used_is_one_line(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for case, (path, problem) in bad_teachers(tmp_path).items():
+        status, said = ganmc(capsys, data, "--target", "label", "--teacher", path)
+        assert (status, said.count("\n")) == (1, 1), case
+        assert problem in said, case
+        assert "; " in said
+    assert not Path("exploded").exists(), "a pickle was loaded"
+
+
+def test_an_onnx_teacher_of_one_matrix_predicts(tmp_path):
+    for options in (None, {id(FOREST): {"zipmap": False}}):
+        model = to_onnx(FOREST, X[COLUMNS].iloc[:1].to_numpy(np.float32), options=options)
+        path = tmp_path / "teacher.onnx"
+        path.write_bytes(model.SerializeToString())
+        teach = table.load_onnx(path, is_regression=False)
+        rows = X[COLUMNS].astype(np.float32)
+        np.testing.assert_allclose(teach(rows), FOREST.predict_proba(rows), atol=1e-6)
+
+
+def test_a_teacher_that_returns_nan_is_told():
+    with pytest.raises(ValueError, match="NaN or infinity for 1 of 3 rows; repair"):
+        checked_predictions([0.5, np.nan, 0.1], 3, 2)
+
+
+def test_a_full_disk_is_one_line(data, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+    monkeypatch.setattr(command, "run_notebook", full)
+    status, said = ganmc(capsys, data, "--target", "label", "--out", tmp_path)
+    assert (status, said.count("\n")) == (1, 1)
+    assert "No space left on device); free some space" in said
+
+
+def test_ctrl_c_ends_with_one_line(data, tmp_path):
+    words = [str(data), "--target", "label", "--out", str(tmp_path), "--seconds", "500"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ganmc_utils.compress.command", "compress", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=paths.ROOT,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(4)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip().splitlines()[-1] == "ganmc: stopped; no model was written"
+    assert "Traceback" not in said
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_the_task_is_told_from_the_target():
+    frame = pd.DataFrame({"a": np.arange(60), "half": np.arange(60) / 2, "few": np.arange(60) % 4})
+    frame["text"] = np.where(frame["few"] > 1, "u", "v")
+    tasks = {target: table.features_and_target(frame, target)[2] for target in frame}
+    assert tasks == {
+        "a": "regression",
+        "half": "regression",
+        "few": "classification",
+        "text": "classification",
+    }
