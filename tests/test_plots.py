@@ -2,6 +2,7 @@
 
 import base64
 import re
+from itertools import combinations
 from typing import get_args
 
 import matplotlib as mpl
@@ -152,3 +153,35 @@ def test_a_verdict_is_drawn_with_its_interval_beside_the_papers_value(ax):
     assert [text.get_text() for text in ax.texts] == ["+0.900 [+0.800, +1.000]"]
     names = ["confirmed", "inconclusive", "refuted", "the paper's value"]
     assert ax.get_legend_handles_labels()[1] == names
+
+
+# Machado, Oliveira and Fernandes (2009), severity 1: how the colour-blind see linear RGB.
+SIGHT = {
+    "full": np.eye(3),
+    "protan": np.array(
+        [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    ),
+    "deutan": np.array(
+        [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    ),
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(colour, sight):
+    """CIELAB of a colour as seen."""
+    rgb = np.array(mpl.colors.to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    xyz = TO_XYZ @ np.clip(SIGHT[sight] @ linear, 0, 1) / TO_XYZ.sum(axis=1)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_sources_of_like_colours_have_markers_of_their_own(sight):
+    alike = [
+        (a, b)
+        for a, b in combinations(plots.STYLE, 2)
+        if np.linalg.norm(lab(plots.colour(a), sight) - lab(plots.colour(b), sight)) < 20
+    ]
+    assert not [(a, b) for a, b in alike if plots.marker(a) == plots.marker(b)]

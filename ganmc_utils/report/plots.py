@@ -46,6 +46,22 @@ STYLE = {
     "gaussian_mixture": ("Gaussian mixture", "#44AA99"),
     "own": ("A source of your own", "#332288"),
 }
+# The marker of a source whose colour some readers cannot tell from another's.
+MARKERS = {
+    "student_only": "s",
+    "train+gan": "s",
+    "munge": "D",
+    "munge_authors": "v",
+    "smote": "^",
+    "mixup": "P",
+    "flips": "s",
+    "fresh": "X",
+    "train_oob": "d",
+    "noise": "*",
+    "shuffled": "<",
+    "independent": "p",
+    "gaussian_mixture": ">",
+}
 SCORE = {"auc": "Test AUC", "accuracy": "Test accuracy"}
 
 
@@ -57,6 +73,11 @@ def label(source: str) -> str:
 def colour(source: str) -> str:
     """The colour of a source in every figure."""
     return STYLE[source][1]
+
+
+def marker(source: str) -> str:
+    """The marker of a source in every figure with curves."""
+    return MARKERS.get(source, "o")
 
 
 # Curves with bands.
@@ -98,7 +119,8 @@ def curves_by_source(ax: Axes, rows: pd.DataFrame, x: str = "trees") -> None:
     for source in STYLE:
         of_source = rows[rows["source"] == source]
         if len(of_source):
-            mean_line(ax, of_source, x, colour=colour(source), label=label(source), markersize=3)
+            look = {"colour": colour(source), "label": label(source), "marker": marker(source)}
+            mean_line(ax, of_source, x, markersize=3, **look)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
 
@@ -107,7 +129,8 @@ def band(ax: Axes, values: pd.DataFrame, source: str, name: str | None = None) -
     """Mean over the rows of values (seeds) against its columns, in the colour of a source."""
     rows = values.melt(var_name="place", value_name="value")
     rows["place"] = rows["place"].astype(float)
-    mean_line(ax, rows, "place", colour=colour(source), label=name or label(source))
+    look = {"colour": colour(source), "marker": marker(source)}
+    mean_line(ax, rows, "place", label=name or label(source), **look)
 
 
 def level(ax: Axes, values: pd.Series, source: str, name: str | None = None) -> None:
