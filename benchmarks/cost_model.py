@@ -19,8 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ganmc_utils import stages
 from ganmc_utils.core import cuda_graphs
-from ganmc_utils.core.parameters import Network, NetworkModels, SetChapter
-from ganmc_utils.core.plan import planned
+from ganmc_utils.core.parameters import Network, NetworkModels
+from ganmc_utils.core.plan import planned, set_seeds
 from ganmc_utils.gan import acgan, image_networks
 from ganmc_utils.networks import training
 from ganmc_utils.networks.experiment import Student, short_students, with_chosen_share
@@ -270,7 +270,7 @@ class WorkCounter:
         """
         p, work = plan["p"], Counter()
         for name, students in in_order_of_training(plan):
-            for set_seed, seeds in seeds_by_set(p, name, plan["seeds"]).items():
+            for set_seed, seeds in set_seeds(p, name, plan["seeds"]).items():
                 work += self.work_of_students(p, students, seeds, set_seed)
         return work
 
@@ -331,19 +331,6 @@ def with_last_candidate(student: Student, candidates: dict[str, list[Student]]) 
     if student.p_fake is not None:
         return student
     return with_chosen_share(student, candidates["gan"][-1])
-
-
-def seeds_by_set(p: NetworkModels, name: str, seeds: list[int]) -> dict[int, list[int]]:
-    """The seeds of a named list of students by the trained set that they belong to.
-
-    Of several sets each has one student of each kind, with its own seed; a pair of Table 1 is
-    trained on the sets that it names. Chapters with seeds have set 0 alone.
-    """
-    if not isinstance(p, SetChapter):
-        return {0: seeds}
-    if name.startswith("pair_"):
-        seeds = p.pairs[int(name.split("_")[1]) - 1].sets
-    return {set_seed: [set_seed] for set_seed in seeds}
 
 
 def leaves_gan_epoch_open(student: Student) -> bool:

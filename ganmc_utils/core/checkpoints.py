@@ -5,6 +5,7 @@ It is written whole, and read back only by the run that it belongs to.
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -28,6 +29,16 @@ def out_of_time() -> bool:
     """
     deadline = float(os.environ.get("GANMC_DEADLINE") or "inf")
     return time.time() > deadline
+
+
+def save_on_sigterm() -> None:
+    """From now on SIGTERM means that the time is over; only in a run that has a deadline."""
+
+    def end_now(*_):
+        os.environ["GANMC_DEADLINE"] = "0"
+
+    if "GANMC_DEADLINE" in os.environ:
+        signal.signal(signal.SIGTERM, end_now)
 
 
 def flatten(tree: dict, prefix: str = "") -> dict[str, torch.Tensor]:

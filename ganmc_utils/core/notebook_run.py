@@ -7,7 +7,7 @@ from math import fsum
 
 import pandas as pd
 
-from ganmc_utils.core import paths, records
+from ganmc_utils.core import checkpoints, paths, records
 from ganmc_utils.core.parameters import Parameters
 from ganmc_utils.core.records import Row
 from ganmc_utils.core.store import Store, machine
@@ -24,7 +24,8 @@ class NotebookRun:
     def __init__(self, notebook: str, p: Parameters):
         self.notebook, self.p = notebook, p
         self.out = paths.out_dir(p.out_dir, p.profile)
-        self.store = Store(self.out)
+        self.store = Store(paths.store_dir(self.out))
+        checkpoints.save_on_sigterm()
         self.rows: list[Row] = []
         self.checksums: dict[str, str] = {}  # dataset: sha256
         self.started = time.monotonic()

@@ -18,6 +18,11 @@ def out_dir(given: str | Path, profile: str) -> Path:
     return folder
 
 
+def store_dir(out: Path) -> Path:
+    """The folder of a run's store: $GANMC_STORE, which units of a profile share, else its own."""
+    return Path(os.environ.get("GANMC_STORE") or out)
+
+
 def cache_dir() -> Path:
     """Where unpacked data are kept between runs: $XDG_CACHE_HOME/ganmc, else ~/.cache/ganmc."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
