@@ -5,6 +5,7 @@ and writes its page as one HTML file beside the model.
 """
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
@@ -70,6 +71,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         run(asked)
     except KeyboardInterrupt:
+        logging.disable()  # the kernel's death is no news
         print("ganmc: stopped; no model was written", file=sys.stderr)
         return INTERRUPTED
     except (GanmcError, ValueError) as failed:
@@ -157,9 +159,14 @@ def run_notebook(parameters: dict, out: Path) -> None:
 
     (out / "run").mkdir(exist_ok=True)
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    os.environ["GANMC_PROGRESS"] = "text"  # bars of cells reach the terminal as text alone
     try:
         papermill.execute_notebook(
-            notebook_path(NOTEBOOK), executed(out), parameters, progress_bar=True
+            notebook_path(NOTEBOOK),
+            executed(out),
+            parameters,
+            progress_bar=False,
+            stderr_file=sys.stderr,
         )
     except PapermillExecutionError as failed:
         if failed.ename == "KeyboardInterrupt":

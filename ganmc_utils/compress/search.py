@@ -13,13 +13,14 @@ Sources are compared by it, too: it does not have the noise of the labels.
 """
 
 import itertools
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from tqdm.auto import tqdm
+from tqdm import auto, std
 
 from ganmc_utils.compress.columns import Columns, DataError
 from ganmc_utils.compress.measures import METRICS, score
@@ -274,7 +275,8 @@ class Search:
         self.families = list(LADDERS) if family == "auto" else [family]
         self.candidates = self.source_candidates()
         n_steps = len(self.families) + (len(self.candidates) if len(self.candidates) > 1 else 0)
-        self.bar = tqdm(total=n_steps, desc="compressing", disable=not progress, leave=False)
+        kind = std.tqdm if os.environ.get("GANMC_PROGRESS") == "text" else auto.tqdm
+        self.bar = kind(total=n_steps, desc="compressing", disable=not progress, leave=False)
 
     def source_candidates(self) -> dict[str, Callable[[], Source]]:
         """Names of the sources to try, each with what builds it."""
