@@ -6,9 +6,17 @@ line. The descriptions here also make book/parameters.md (see ganmc_utils.core.p
 
 import ast
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ganmc_utils.core import paths
 from ganmc_utils.core.errors import GanmcError
@@ -41,12 +49,33 @@ Series = Literal["real_share", "distinct", "within_class", "blur", "label_noise"
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+ShareAbove0 = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+# What the datasets hold, where that is known without reading them.
+ROWS_OF_TABLE = {"breast_cancer": 569, "magic": 19_020}
+IMAGES_OF_PARTS = {"digits": (1_097, 700), "cifar10": (50_000, 10_000)}  # training, test
+SIZE_OF_IMAGES = {"digits": 8, "cifar10": 32}
+
+
+def without_repeats(values: list) -> list:
+    """The values, none of which may be there twice: it would count twice in means and errors."""
+    repeated = [value for i, value in enumerate(values) if value in values[:i]]
+    if repeated:
+        raise ValueError(f"{repeated[0]!s:.40} is there twice; name it once")
+    return values
+
+
+Once = AfterValidator(without_repeats)
+Seeds = Annotated[list[Seed], Field(min_length=1), Once]
+Shares = Annotated[list[Share], Field(min_length=1), Once]
+SharesAbove0 = Annotated[list[ShareAbove0], Field(min_length=1), Once]
 
 
 class ParameterGroup(BaseModel):
     """Parameters that belong together: those of a notebook, or a dictionary among them."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Parameters(ParameterGroup):
@@ -72,7 +101,7 @@ class TableGan(ParameterGroup):
     members: Count = Field(
         description="GANs trained for each seed, whose samples are pooled. The paper trains one."
     )
-    keras: list[KerasDetail] = Field(
+    keras: Annotated[list[KerasDetail], Once] = Field(
         default=[],
         description="What is done as in the AC-GAN script of Keras, which the authors built on: "
         "`glorot` (initial weights), `even_classes` (generated rows have all classes equally "
@@ -85,7 +114,11 @@ class TableGan(ParameterGroup):
 class ForestTask(ParameterGroup):
     """What is done with one table, in chapters 06 and 07."""
 
-    name: str = Field(description="What records, tables and figures call this task.")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",  # names of files begin with it
+        description="What records, tables and figures call this task: letters, digits, `_`, `.` "
+        "and `-`.",
+    )
     table: str = Field(
         description="Where the rows come from: `breast_cancer`, `magic`, `higgs`, `evergreen`, "
         "or `csv` for a file of your own."
@@ -110,11 +143,10 @@ class ForestTask(ParameterGroup):
         description="Further real rows that the teacher never sees: what the source `fresh` has "
         "to give.",
     )
-    seeds: list[int] = Field(
-        min_length=1,
+    seeds: Seeds = Field(
         description="One entire run for each seed: split, teacher, GAN, sources and students.",
     )
-    max_features: list[Literal["sqrt", "none"]] = Field(
+    max_features: Annotated[list[Literal["sqrt", "none"]], Once] = Field(
         min_length=1,
         description="Features that the teacher considers at a split, one teacher for each entry; "
         "the first is the main one. `none` means all features, as the paper says; `sqrt` gives the "
@@ -125,7 +157,7 @@ class ForestTask(ParameterGroup):
         le=20,
         description="Students have 1 to this many trees. The paper goes up to 20.",
     )
-    sources: list[TableSourceId] = Field(
+    sources: Annotated[list[TableSourceId], Once] = Field(
         min_length=1,
         description="Where the rows of the compression set come from. `train+gan` needs `gan`; "
         "`train_oob` means the training rows with the teacher's out-of-bag predictions, and "
@@ -134,12 +166,12 @@ class ForestTask(ParameterGroup):
     gan_epochs: Count = Field(
         default=1, description="Epochs of AC-GAN training. It matters only with the source `gan`."
     )
-    gans: list[TableGan] = Field(
+    gans: Annotated[list[TableGan], Once] = Field(
         default=[],
         description="The AC-GANs to train and choose from on validation. "
         "Empty only where `gan` is not among the sources.",
     )
-    leaf_caps: list[Annotated[int, Field(ge=2)]] = Field(
+    leaf_caps: Annotated[list[Annotated[int, Field(ge=2)]], Once] = Field(
         default=[],
         description="Limits on the leaves of a tree in the small students. "
         "Empty: no small students are trained.",
@@ -159,12 +191,33 @@ class ForestTask(ParameterGroup):
 
     @model_validator(mode="after")
     def check_that_gans_are_given(self) -> "ForestTask":
-        """The sources `gan` and `train+gan` need something to sample from."""
+        """The sources `gan`, `train+gan` and `fresh` need something to sample from."""
+        if "fresh" in self.sources and not self.n_fresh:
+            raise ValueError("the source fresh needs rows; set n_fresh above 0")
         if "train+gan" in self.sources and "gan" not in self.sources:
             raise ValueError("train+gan needs gan among the sources")
         if "gan" in self.sources and not self.gans:
             raise ValueError(
                 "the source gan needs gans, for example [{class_weight: 1.0, members: 1}]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_that_the_paper_s_comparison_is_there(self) -> "ForestTask":
+        """Whatever a source is worth is told against the training rows."""
+        if "train" not in self.sources:
+            raise ValueError("sources lack train, which all others are compared with; add it")
+        return self
+
+    @model_validator(mode="after")
+    def check_that_there_are_so_many_rows(self) -> "ForestTask":
+        """The parts of a split are disjoint."""
+        n_asked = self.n_train + self.n_validation + self.n_test + self.n_fresh
+        n_there = ROWS_OF_TABLE.get(self.table, n_asked)
+        if n_asked > n_there:
+            raise ValueError(
+                f"{n_asked} rows asked for of the {n_there} of {self.table}; lower n_train, "
+                "n_validation, n_test or n_fresh"
             )
         return self
 
@@ -180,7 +233,7 @@ class RandomForests(Parameters):
         description="Teacher queries per training row, the same for every source. "
         "The paper makes 9."
     )
-    jitter_scales: list[Positive] = Field(
+    jitter_scales: Annotated[list[Positive], Once] = Field(
         min_length=1,
         description="Candidate scales of the baseline jitter, in standard deviations of a feature; "
         "validation chooses.",
@@ -191,6 +244,12 @@ class RandomForests(Parameters):
     datasets: list[ForestTask] = Field(
         min_length=1, description="The tables, and what is done with each."
     )
+
+    @model_validator(mode="after")
+    def check_that_names_differ(self) -> "RandomForests":
+        """Rows of a record are told apart by the name of their dataset."""
+        without_repeats([task.name for task in self.datasets])
+        return self
 
 
 class ImageData(ParameterGroup):
@@ -214,7 +273,23 @@ class ImageData(ParameterGroup):
         description="Further real images that neither the teacher nor the GAN is trained on: the "
         "ceiling for any generator. 0 leaves that ceiling out, as the paper does.",
     )
-    seed: int = Field(default=0, description="Seed of the split.")
+    seed: Seed = Field(default=0, description="Seed of the split.")
+
+    @model_validator(mode="after")
+    def check_that_there_are_such_images(self) -> "ImageData":
+        """Parts are disjoint, and images are averaged down by a whole factor."""
+        n_training, n_held = IMAGES_OF_PARTS.get(self.name, (None, None))
+        size = SIZE_OF_IMAGES.get(self.name, self.image_size)
+        if size % self.image_size:
+            raise ValueError(
+                f"images of {size} x {size} cannot be averaged to {self.image_size} x "
+                f"{self.image_size}; choose a divisor of {size}"
+            )
+        if n_training and self.n_train + self.n_fresh > n_training:
+            raise ValueError(f"{self.name} has {n_training} images for n_train and n_fresh")
+        if n_held and self.n_validation + self.n_test > n_held:
+            raise ValueError(f"{self.name} has {n_held} images for n_validation and n_test")
+        return self
 
 
 class Network(ParameterGroup):
@@ -261,6 +336,16 @@ class Network(ParameterGroup):
         "on others.",
     )
 
+    @field_validator("network")
+    @classmethod
+    def check_that_it_is_known(cls, network: str) -> str:
+        """The registry of networks has its name."""
+        from ganmc_utils.networks.models import NETWORKS  # imports torch, which takes seconds
+
+        if network not in NETWORKS:
+            raise ValueError(f"unknown network; choose one of {', '.join(NETWORKS)}")
+        return network
+
 
 class ImageGan(ParameterGroup):
     """The AC-GAN for images."""
@@ -270,7 +355,7 @@ class ImageGan(ParameterGroup):
         "networks scale with them."
     )
     epochs: Count = Field(description="Epochs of training. The paper trains for 1,000.")
-    snapshots: list[Count] = Field(
+    snapshots: Annotated[list[Count], Once] = Field(
         min_length=1,
         description="Epochs after which a copy of the generator is kept. Validation chooses one.",
     )
@@ -279,6 +364,16 @@ class ImageGan(ParameterGroup):
     choice_epochs: Count = Field(
         description="Epochs of the short students that choose a snapshot on validation."
     )
+
+    @model_validator(mode="after")
+    def check_that_snapshots_are_reached(self) -> "ImageGan":
+        """A snapshot is taken during the training."""
+        if max(self.snapshots) > self.epochs:
+            raise ValueError(
+                f"a snapshot after epoch {max(self.snapshots)} of {self.epochs}; lower it or raise "
+                "epochs"
+            )
+        return self
 
 
 class NetworkModels(Parameters):
@@ -301,13 +396,33 @@ class NetworkModels(Parameters):
     student: Network = Field(description="The student. The paper's is `lenet_authors`.")
     gan: ImageGan = Field(description="The AC-GAN, trained on the training images.")
 
+    @model_validator(mode="after")
+    def check_that_batches_fit(self) -> "NetworkModels":
+        """No batch is larger than the images that it is drawn from."""
+        for name, batch in self.batches().items():
+            if batch > self.data.n_train:
+                raise ValueError(
+                    f"the batch of {name} is {batch}, larger than data.n_train "
+                    f"{self.data.n_train}; lower the batch"
+                )
+        return self
+
+    def batches(self) -> dict[str, int]:
+        """Batch of everything that is trained on the training images, by its parameter."""
+        return {name: getattr(self, name).batch for name in ("teacher", "student", "gan")}
+
 
 class NetworkChapter(NetworkModels):
     """A chapter with one trained set: one split, one teacher, one GAN, several students of each."""
 
-    seeds: list[int] = Field(
-        min_length=1, description="Each student is trained once with each seed."
-    )
+    seeds: Seeds = Field(description="Each student is trained once with each seed.")
+
+
+def with_training_images_alone(chapter):
+    """The chapter, whose p_fakes has training images alone, and a share to compare with them."""
+    if 0 not in chapter.p_fakes or max(chapter.p_fakes) == 0:
+        raise ValueError("p_fakes needs 0.0, the students of training images, and another share")
+    return chapter
 
 
 class SetChapter(NetworkModels):
@@ -316,8 +431,7 @@ class SetChapter(NetworkModels):
     Each set has training images, a teacher and a GAN of its own, and one student of each kind.
     """
 
-    sets: list[int] = Field(
-        min_length=1,
+    sets: Seeds = Field(
         description="The trained sets, by their seeds: of the split (added to the seed of `data`), "
         "the teacher, the GAN and the students. The other chapters have set 0.",
     )
@@ -338,18 +452,15 @@ class Pair(ParameterGroup):
         description="Weight of the distillation loss; the rest goes to the labels. "
         "The paper uses 0.9, 0.9 and 0.95 for its three pairs.",
     )
-    p_fakes: list[Share] = Field(
-        min_length=1,
+    p_fakes: Shares = Field(
         description="Candidate shares of GAN images in the mixture; validation chooses.",
     )
-    variants: list[Literal["text", "hinton", "li"]] = Field(
+    variants: Annotated[list[Literal["text", "hinton", "li"]], Once] = Field(
         min_length=1,
         description="Forms of the objective (see `Distillation`). Table 1 shows the first; the "
         "paper's numbers come from `li`. The others are compared with it.",
     )
-    sets: list[int] = Field(
-        min_length=1, description="Which of the chapter's sets this pair is trained on."
-    )
+    sets: Seeds = Field(description="Which of the chapter's sets this pair is trained on.")
 
 
 class DnnCompression(SetChapter):
@@ -359,12 +470,10 @@ class DnnCompression(SetChapter):
         description="A second student for the L2 objective: the classic LeNet, with a ReLU after "
         "each layer."
     )
-    p_fakes: list[Share] = Field(
-        min_length=1,
+    p_fakes: SharesAbove0 = Field(
         description="Candidate shares of GAN images in the mixture of Fig. 1; validation chooses.",
     )
-    baseline_p_fakes: list[Share] = Field(
-        min_length=1,
+    baseline_p_fakes: SharesAbove0 = Field(
         description="Candidate shares of each baseline's images, beside training images; "
         "validation chooses.",
     )
@@ -382,6 +491,29 @@ class DnnCompression(SetChapter):
     )
     pairs: list[Pair] = Field(description="The rows of Table 1. Empty: none is trained.")
 
+    def batches(self) -> dict[str, int]:
+        """Of the second student, the teacher with dropout and the pairs as well."""
+        batches = super().batches() | {"other_student": self.other_student.batch}
+        if self.dropout_teacher:
+            batches["dropout_teacher"] = self.dropout_teacher.batch
+        for i, pair in enumerate(self.pairs):
+            batches[f"pairs.{i}.teacher"] = pair.teacher.batch
+            batches[f"pairs.{i}.student"] = pair.student.batch
+        return batches
+
+    @model_validator(mode="after")
+    def check_that_folds_fill_a_batch(self) -> "DnnCompression":
+        """A teacher of all folds but one has batches of its own."""
+        if self.folds == 1:
+            raise ValueError("folds is 1, which leaves no images to learn from; set 0, 2 or more")
+        n_train = self.data.n_train
+        if self.folds and n_train - -(-n_train // self.folds) < self.teacher.batch:
+            raise ValueError(
+                f"teachers of {self.folds} folds learn from fewer images than a batch of "
+                f"{self.teacher.batch}; lower teacher.batch"
+            )
+        return self
+
     @model_validator(mode="after")
     def check_that_pairs_have_sets(self) -> "DnnCompression":
         """A pair is trained on some of the chapter's sets."""
@@ -396,27 +528,41 @@ class DnnCompression(SetChapter):
 class PFakeSweep(SetChapter):
     """Chapter 02: the share of GAN images (Fig. 2a)."""
 
-    p_fakes: list[Share] = Field(
-        min_length=1,
+    p_fakes: Shares = Field(
         description="Shares of GAN images to train with. The paper goes from 0 to 1 by 0.1.",
     )
-    baseline_p_fakes: list[Share] = Field(
-        min_length=1,
+    baseline_p_fakes: SharesAbove0 = Field(
         description="Shares of each baseline's images, beside training images, to train with.",
     )
     jitter_scale: Positive = Field(
         description="Scale of the baseline jitter, in standard deviations of a pixel."
     )
 
+    @model_validator(mode="after")
+    def check_that_there_is_a_curve(self) -> "PFakeSweep":
+        """Fig. 2a compares mixtures with training images alone."""
+        return with_training_images_alone(self)
 
-class MixtureChapter(NetworkChapter):
-    """Chapters 03 and 05: augmentation (Fig. 2b) and supervised learning (Fig. 2d)."""
 
-    p_fakes: list[Share] = Field(
-        min_length=1,
-        description="Shares of GAN images in the mixture. In chapter 03 they are candidates, and "
-        "validation chooses; in chapter 05 each is reported.",
+class Augmentation(NetworkChapter):
+    """Chapter 03: augmentation (Fig. 2b)."""
+
+    p_fakes: SharesAbove0 = Field(
+        description="Candidate shares of GAN images in the mixture; validation chooses."
     )
+
+
+class SupervisedLearning(NetworkChapter):
+    """Chapter 05: supervised learning (Fig. 2d)."""
+
+    p_fakes: Shares = Field(
+        description="Shares of GAN images in the mixture, each of which is reported: 0 and others."
+    )
+
+    @model_validator(mode="after")
+    def check_that_there_is_a_gain(self) -> "SupervisedLearning":
+        """Gains are told against training images alone."""
+        return with_training_images_alone(self)
 
 
 class ScoreStudents(ParameterGroup):
@@ -447,7 +593,7 @@ class CompressionScores(NetworkChapter):
         "are a download. `auto`: where the weights are on this machine already. The chapter says "
         "what was used."
     )
-    inferior_epochs: list[Count] = Field(
+    inferior_epochs: Annotated[list[Count], Once] = Field(
         min_length=1,
         description="Further epochs on L_class alone after which the GAN is scored. "
         "The last gives the inferior GAN, after 10 epochs in the paper.",
@@ -468,7 +614,7 @@ class CompressionScores(NetworkChapter):
         description="Teacher queries per training row of the table, as in chapter 06. "
         "The paper makes 9."
     )
-    jitter_scales: list[Positive] = Field(
+    jitter_scales: Annotated[list[Positive], Once] = Field(
         min_length=1,
         description="Candidate scales of the baseline jitter for the table, in standard deviations "
         "of a feature; validation chooses.",
@@ -477,6 +623,22 @@ class CompressionScores(NetworkChapter):
         description="The table whose sources are scored, with the GANs of the task of the same "
         "name in chapter 06."
     )
+
+    def batches(self) -> dict[str, int]:
+        """Of the scores' networks as well."""
+        of_scores = {"classifier": self.classifier.batch, "score": self.score.batch}
+        return super().batches() | of_scores
+
+    @model_validator(mode="after")
+    def check_that_levels_are_levels(self) -> "CompressionScores":
+        """All series but blur go by shares, two of them by shares above 0."""
+        for series, levels in self.levels.items():
+            without_repeats(levels)
+            if series != "blur" and max(levels) > 1:
+                raise ValueError(f"levels.{series} are shares; keep them between 0 and 1")
+            if series in ("distinct", "within_class") and min(levels) == 0:
+                raise ValueError(f"levels.{series} at 0 keeps no image; start above 0")
+        return self
 
 
 class Scoreboard(Parameters):
@@ -544,8 +706,7 @@ class OwnModel(Parameters):
         "and 200,000.",
     )
     max_seconds: Count = Field(description="Time for the search for source and student.")
-    seeds: list[int] = Field(
-        min_length=1,
+    seeds: Seeds = Field(
         description="One entire run for each seed. The report and the files are those of the "
         "first.",
     )
@@ -555,9 +716,9 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "00_teachers_and_gan": SetChapter,
     "01_dnn_compression": DnnCompression,
     "02_p_fake_sweep": PFakeSweep,
-    "03_augmentation": MixtureChapter,
+    "03_augmentation": Augmentation,
     "04_gan_quality": NetworkChapter,
-    "05_supervised_learning": MixtureChapter,
+    "05_supervised_learning": SupervisedLearning,
     "06_random_forests": RandomForests,
     "07_compression_score": CompressionScores,
     "08_scoreboard": Scoreboard,
@@ -595,12 +756,35 @@ def check_dict(notebook: str, given: dict[str, Any]) -> Parameters:
         return NOTEBOOKS[notebook](**given)
     except ValidationError as failed:
         first = failed.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(NOTEBOOKS[notebook].model_fields)
-        raise GanmcError(
-            f"{notebook}: parameter {where}: {first['msg'].lower()} (got {first['input']!r:.60}); "
-            f"known parameters: {known}"
-        ) from None
+    where = ".".join(str(part) for part in first["loc"]) or "values"
+    value = first["input"]
+    got = "" if isinstance(value, dict) else f" (got {value!r:.60})"
+    if isinstance(value, str) and first["type"].startswith(("float", "int")):
+        got += ", which YAML reads as text: write a plain number, such as 1.0e-3 for 1e-3"
+    problem = first["msg"].removeprefix("Value error, ")
+    group, known = fields_around(NOTEBOOKS[notebook], first["loc"])
+    line = f"{notebook}: parameter {where}: {problem[:1].lower()}{problem[1:]}{got}"
+    raise GanmcError(" ".join(f"{line}; known {group}: {known}".split()))
+
+
+def fields_around(model: type[ParameterGroup], location: tuple) -> tuple[str, str]:
+    """(what holds the parameter at a location, the names of its fields)."""
+    kind = "parameters"
+    for name in location:
+        groups = (
+            groups_in(model.model_fields[name].annotation) if name in model.model_fields else []
+        )
+        if groups:
+            (model,) = groups
+            kind = f"fields of {model.__name__}"
+    return kind, ", ".join(model.model_fields)
+
+
+def groups_in(annotation: Any) -> list[type[ParameterGroup]]:
+    """The groups of parameters in a type such as `list[Pair]` or `Network | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, ParameterGroup):
+        return [annotation]
+    return [group for inner in get_args(annotation) for group in groups_in(inner)]
 
 
 def notebook_defaults(notebook: str) -> dict[str, Any]:
