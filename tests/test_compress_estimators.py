@@ -201,6 +201,20 @@ def test_a_larger_loss_allows_a_smaller_student():
     assert sizes[0] < sizes[1]
 
 
+def test_when_the_time_is_up_the_student_is_a_strong_one():
+    model = ClassifierCompressor(FOREST, max_seconds=0, **QUICK).fit(X, Y)
+    assert model.choice_.trial.design.family in ("linear", "boosted")
+    assert "The time was up" in model.choice_.words
+    assert model.score(X, Y) > 0.9
+    tree = ClassifierCompressor(FOREST, "tree", "jitter", max_seconds=0, max_loss=0, **QUICK)
+    assert tree.fit(MIXED, THREE).choice_.trial.nodes > 100
+
+
+def test_a_tree_is_as_large_as_its_limit_allows():
+    model = ClassifierCompressor(FOREST, "tree", "jitter", max_loss=0, max_nodes=45, **QUICK)
+    assert model.fit(MIXED, THREE).choice_.trial.nodes == 45
+
+
 def test_clone_keeps_a_frozen_teacher_and_pipelines_and_folds_work():
     fitted = RandomForestClassifier(20, random_state=0).fit(X, Y)
     model = ClassifierCompressor(FrozenEstimator(fitted), "tree", "jitter", **QUICK)

@@ -170,19 +170,40 @@ def climb(
         judge: of the students.
         max_bytes: larger students are of no use: a smaller one meets the limit.
     """
-    trials = []
-    for settings in LADDERS[family]:
-        if family == "boosted":
-            settings = settings | {"max_iter": boosted_iterations(judge.n_classes)}
-        trial = tried(Design(family, settings), x, target, judge)
+    trials, step = [], 0
+    ladder = ladder_of(family, judge)
+    while step < len(ladder):
+        trial = tried(Design(family, ladder[step]), x, target, judge)
         if family == "boosted":
             trial = shortened(trial, x, target, judge, max_bytes)
         if trial.fits(judge):
             trials.append(trial)
         enough = trial.meets(judge) and family != "boosted"
-        if enough or not trial.fits(judge) or trial.bytes > max_bytes or judge.time_is_up():
+        if enough or not trial.fits(judge) or trial.bytes > max_bytes:
             break
+        # When the time is up, the largest is the last that is tried.
+        step = max(step + 1, len(ladder) - 1) if judge.time_is_up() else step + 1
     return trials
+
+
+def ladder_of(family: str, judge: Judge) -> list[dict]:
+    """The sizes of a family that `max_nodes` allows, the first one at least."""
+    ladder = [dict(settings) for settings in LADDERS[family]]
+    if family == "boosted":
+        n_iterations = boosted_iterations(judge.n_classes)
+        return [settings | {"max_iter": n_iterations} for settings in ladder]
+    if not judge.max_nodes or family not in ("tree", "forest"):
+        return ladder
+    allowed = [
+        settings
+        for settings in ladder
+        if settings.get("n_estimators", 1) * (2 * settings["max_leaf_nodes"] - 1) <= judge.max_nodes
+    ]
+    if family == "tree":  # exactly as large as allowed
+        leaves = max(2, (judge.max_nodes + 1) // 2)
+        last = {"max_leaf_nodes": min(leaves, ladder[-1]["max_leaf_nodes"])}
+        allowed = [settings for settings in allowed if settings != last] + [last]
+    return allowed or ladder[:1]
 
 
 def shortened(
@@ -374,9 +395,11 @@ class Search:
         trials: list[Trial] = []
         for family in self.families:
             self.bar.set_postfix_str(family)
-            if trials and self.judge.time_is_up():
-                break
             smallest = min((t.bytes for t in trials if t.meets(self.judge)), default=np.inf)
+            is_last_resort = family == "boosted" and smallest == np.inf
+            if trials and self.judge.time_is_up() and not is_last_resort:
+                self.bar.update()
+                continue
             trials += climb(family, x, target, self.judge, smallest)
             self.bar.update()
         return trials
