@@ -14,6 +14,7 @@ The same call scores images, whose students are networks, and tables, whose stud
 from __future__ import annotations
 
 import hashlib
+import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ EPOCHS_OF_VERSION = {"v2": 1, "v1": 5}
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
 FEWEST_ROWS = 2  # of a table
 ROUNDING = 1.001  # pixels in [-1, 1] may leave it by so much
+LARGEST_IMAGE = 1 << 24  # pixels of a file
+EIGHT_BITS = ("1", "L", "LA", "P", "RGB", "RGBA")  # modes of images, as Pillow calls them
+FAR = 5  # deviations of a column; no mean of samples in the units of the real rows is so far off
 
 # Added to the seeds of the students of D for those of D_real, which are drawn independently.
 REFERENCE_SEEDS = 1_000_000
@@ -114,14 +118,11 @@ def compression_score(
     """
     if version not in EPOCHS_OF_VERSION:
         raise GanmcError(f"compression score: version {version!r}; choose v2 or v1")
-    seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    seeds = checked_seeds(seeds)
     if reference_seeds is None:
         reference_seeds = [REFERENCE_SEEDS + seed for seed in seeds]
-    if not seeds or not len(reference_seeds):
-        raise GanmcError(
-            "compression score: no seeds; train at least one student of the samples and one of "
-            "the real data"
-        )
+    reference_seeds = checked_seeds(reference_seeds)
+    check_settings(dataset, batch, lr)
     started = time.monotonic()
     if dataset.x_train.ndim == 4:
         epochs = EPOCHS_OF_VERSION[version]
@@ -144,6 +145,46 @@ def compression_score(
         n=len(seeds),
         version=version,
     )
+
+
+def checked_seeds(seeds: int | Sequence[int]) -> list[int]:
+    """The seeds of students, each its own.
+
+    Raises:
+        GanmcError: none, a seed twice, or one that is no whole number from 0 on.
+    """
+    seeds = range(seeds) if isinstance(seeds, int) else seeds
+    try:
+        as_given = list(seeds)
+        whole = [operator.index(seed) for seed in as_given]
+    except TypeError:
+        raise user_error("compression score", f"seeds {seeds!r}", "give whole numbers") from None
+    if not whole:
+        problem = "no seeds"
+        cure = "train at least one student of the samples and one of the real data"
+    elif len(set(whole)) < len(whole):
+        problem, cure = "a seed is there twice", "name each once: it would count twice in the error"
+    elif min(whole) < 0 or max(whole) >= 2**32:
+        problem, cure = f"seeds {whole}", "choose them from 0 to 4294967295"
+    else:
+        return whole
+    raise user_error("compression score", problem, cure)
+
+
+def check_settings(dataset: ImageDataset | Dataset, batch: int, lr: float) -> None:
+    """Raises GanmcError for data without a part, or a batch or a learning rate not above 0."""
+    where = "compression score"
+    parts = {part: getattr(dataset, f"x_{part}", None) for part in ("train", "test")}
+    if any(x is None for x in parts.values()):
+        problem = f"a dataset of type {type(dataset).__name__}"
+        raise user_error(where, problem, "bring what load_images or split_table gives")
+    empty = [part for part, x in parts.items() if not len(x)]
+    if empty:
+        raise user_error(where, f"the {empty[0]} part of the dataset is empty", "ask for more rows")
+    if not isinstance(batch, int) or batch < 1:
+        raise user_error(where, f"batch {batch}", "choose a whole number above 0")
+    if not 0 < lr < float("inf"):
+        raise user_error(where, f"lr {lr}", "choose a number above 0")
 
 
 def accuracies_of_real_data(
@@ -200,13 +241,32 @@ def read_samples(
     samples: Array | Source | str | Path, students: ImageStudents | TreeStudents
 ) -> Array:
     """An array of samples; a Source draws as many as there are real data."""
-    if hasattr(samples, "sample"):
+    if hasattr(samples, "sample") and not hasattr(samples, "to_numpy"):  # a DataFrame has both
         x, _ = samples.sample(len(students.x_train), students.random_stream())
-        return x
+        return plain_array(x)
     if isinstance(samples, (str, Path)):
         path = Path(samples)
-        return read_folder(path) if path.is_dir() else read_npz(path)
-    return samples
+        return plain_array(read_folder(path) if path.is_dir() else read_npz(path))
+    return plain_array(samples)
+
+
+def plain_array(samples: object) -> Array:
+    """A tensor, or an array of this machine's own number types in one piece of memory.
+
+    Raises:
+        GanmcError: they are no numbers, or lists of different lengths.
+    """
+    if isinstance(samples, Tensor) and not samples.is_complex():
+        return samples.detach()
+    try:
+        array = np.asarray(samples)
+    except (ValueError, TypeError, RuntimeError) as failed:
+        raise user_error("samples", f"no array ({failed})", "bring an array of numbers") from None
+    if array.dtype.kind not in "biuf":
+        kind = type(samples).__name__ if array.ndim == 0 else f"values of type {array.dtype}"
+        cure = "bring an array of numbers, a Source, an .npz file or a folder of images"
+        raise user_error("samples", kind, cure)
+    return np.ascontiguousarray(array, np.uint8 if array.dtype == np.uint8 else np.float32)
 
 
 def read_npz(path: Path) -> np.ndarray:
@@ -246,12 +306,21 @@ def read_folder(path: Path) -> np.ndarray:
 
 
 def read_image(file: Path) -> np.ndarray:
-    """One image, grey or RGB: uint8 (C, H, W)."""
+    """One image, grey or RGB: uint8 (C, H, W).
+
+    Raises:
+        GanmcError: it is damaged, huge, or of more than 8 bits a colour.
+    """
     try:
         with Image.open(file) as image:
+            if image.width * image.height > LARGEST_IMAGE:
+                problem = f"{image.width} x {image.height} pixels"
+                raise user_error(file, problem, "bring images of the size of the real ones")
+            if image.mode not in EIGHT_BITS:
+                raise user_error(file, f"an image of mode {image.mode}", "save it with 8 bits")
             is_grey = image.mode in ("L", "1")
             pixels = np.asarray(image.convert("L" if is_grey else "RGB"))
-    except OSError as failed:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as failed:
         problem = f"cannot be read ({failed})"
         raise user_error(file, problem, "delete it or bring the original") from None
     return pixels[None] if is_grey else pixels.transpose(2, 0, 1)
@@ -287,6 +356,17 @@ def check_samples(x: Tensor, real: Array, fewest: int) -> None:
         raise GanmcError(
             "samples: not all numbers are finite; leave out the rows with NaN or infinity"
         )
+
+
+def check_units(rows: np.ndarray, real: np.ndarray) -> None:
+    """Raises GanmcError for rows (n, d) in other units: a mean is FAR from that of the real ones."""
+    mean, deviation = real.mean(axis=0, dtype=np.float64), real.std(axis=0, dtype=np.float64)
+    off = np.abs(rows.mean(axis=0, dtype=np.float64) - mean) / np.where(deviation, deviation, 1)
+    if off.max() > FAR:
+        j = int(off.argmax())
+        problem = f"the mean of column {j} is {off[j]:.3g} deviations from that of the real rows"
+        cure = "bring rows in the units of dataset.x_train, which split_table has standardized"
+        raise user_error("samples", problem, cure)
 
 
 def cure_of_shape(x: Tensor, expected: tuple) -> str:
@@ -325,7 +405,7 @@ class ImageStudents:
         lr: float,
         progress: bool,
     ):
-        if student is None:
+        if not callable(student):
             raise GanmcError("compression score: no student; give a function seed -> network")
         self.data = dataset
         self.x_train = dataset.x_train
@@ -341,6 +421,7 @@ class ImageStudents:
                 "images; lower the batch"
             )
         self.steps = epochs * (len(self.x_train) // batch)
+        self.check_students()
 
     def random_stream(self) -> torch.Generator:
         """What samples of a Source are drawn with."""
@@ -348,9 +429,45 @@ class ImageStudents:
 
     def teacher_logits(self, x: Tensor) -> Tensor:
         """The teacher's logits (n, K) of images x."""
-        if isinstance(self.teacher, nn.Module):
-            return training.logits(self.teacher, x)
-        return self.teacher(x)
+        try:
+            is_network = isinstance(self.teacher, nn.Module)
+            with torch.no_grad():
+                z = training.logits(self.teacher, x) if is_network else self.teacher(x)
+            z = torch.as_tensor(z, dtype=torch.float32, device=self.device).detach()
+        except Exception as failed:  # whatever a function of the user's own may raise
+            problem = f"fails on images of shape {tuple(x.shape)} ({failed})"
+            raise user_error("teacher", problem, "give a function images -> logits") from failed
+        self.check_logits("teacher", z, len(x))
+        return z
+
+    def check_logits(self, whose: str, z: Tensor, n: int) -> None:
+        """Raises GanmcError for logits that are not finite numbers (n, K)."""
+        n_classes = self.data.n_classes
+        if tuple(z.shape) != (n, n_classes):
+            problem = f"gives numbers of shape {tuple(z.shape)} for {n} images"
+            raise user_error(whose, problem, f"it must give logits ({n}, {n_classes}), one a class")
+        if not torch.isfinite(z).all():
+            raise user_error(whose, "gives logits that are not finite", "train it anew")
+
+    def check_students(self) -> None:
+        """Check that the function of students makes a new network of the right shape each time.
+
+        Raises:
+            GanmcError: it does not; a network that is given twice would be trained on and on.
+        """
+        where = "student"
+        try:
+            first, second = self.student(0), self.student(1)
+            with torch.no_grad():
+                z = first.to(self.device).eval()(self.x_train[:2])
+        except Exception as failed:  # whatever a function of the user's own may raise
+            problem = f"fails on the real images ({failed})"
+            raise user_error(where, problem, "give a function seed -> network") from failed
+        weights = {id(weight) for weight in first.parameters()}
+        if first is second or weights & {id(weight) for weight in second.parameters()}:
+            cure = "make it in the function: lambda seed: make_network(name, seed)"
+            raise user_error(where, "gives the same network for two seeds", cure)
+        self.check_logits(where, z, min(2, len(self.x_train)))
 
     def scaled(self, x: Array) -> Tensor:
         """Images as float32 in [-1, 1] on the device.
@@ -412,6 +529,11 @@ class TreeStudents:
         self.data = dataset
         self.x_train = dataset.x_train
         self.teacher = teacher
+        try:
+            forest_models.probability_of_class_1(teacher, dataset.x_train[:2])
+        except Exception as failed:  # not fitted, of other columns, no forest at all
+            problem = f"fails on the real rows ({failed})"
+            raise user_error("teacher", problem, "fit a forest of these columns") from failed
 
     def random_stream(self) -> np.random.Generator:
         """What samples of a Source are drawn with."""
@@ -423,8 +545,9 @@ class TreeStudents:
         Raises:
             GanmcError: they do not fit the real rows.
         """
-        rows = np.asarray(x, np.float32)
+        rows = np.asarray(x.cpu() if isinstance(x, Tensor) else x, np.float32)
         check_samples(torch.as_tensor(rows), self.x_train, FEWEST_ROWS)
+        check_units(rows, self.x_train)
         return rows
 
     def content(self) -> bytes:
