@@ -4,6 +4,7 @@ read_table gives a whole Table in the units of its source, split_table the stand
 random split. Every mistake is one line.
 """
 
+import csv
 import gzip
 import hashlib
 import io
@@ -443,6 +444,43 @@ def csv_file(folder: Path, path: str | Path) -> Path:
     return path if path.exists() else folder / path
 
 
+def check_csv_header(text: bytes, path: Path) -> None:
+    """Check what pandas would mend in silence.
+
+    Raises:
+        GanmcError: a name is there twice or is empty, or a row has more fields than the header.
+    """
+    rows = csv.reader(io.StringIO(text.decode("utf-8-sig", errors="replace"), newline=""))
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        longer = next((row for row in rows if len(row) > len(header)), None)
+    except csv.Error as failed:
+        cure = "save it as comma-separated text in UTF-8"
+        raise user_error(path, f"cannot be read as a table ({failed})", cure) from None
+    repeated = [name for i, name in enumerate(header) if name in header[:i]]
+    if repeated:
+        raise user_error(path, f"two columns are named {repeated[0]!r}", "name each column once")
+    if longer:
+        problem = f"line {rows.line_num} has {len(longer)} fields, the header {len(header)}"
+        raise user_error(path, problem, "name every column, and quote fields that hold commas")
+
+
+def check_float32(frame: pd.DataFrame, path: Path) -> None:
+    """Features are kept in float32, which has 24 bits: long numbers may become equal in it.
+
+    Raises:
+        GanmcError: a column of several numbers would be constant.
+    """
+    for name in frame.select_dtypes("number"):
+        values = frame[name].dropna()
+        if values.nunique() > 1 and values.astype(np.float32).nunique() == 1:
+            raise user_error(
+                path,
+                f"the numbers of column {name} differ too little for float32",
+                "subtract their smallest, or leave the column out",
+            )
+
+
 def read_csv(folder: Path, path: str | Path, target: str) -> Table:
     """A file of the user's own, with column names in its first line; target is the label's."""
     path = csv_file(folder, path)
@@ -451,7 +489,9 @@ def read_csv(folder: Path, path: str | Path, target: str) -> Table:
             "csv", "no target given", "set path to the file and target to its column of labels"
         )
     text, checksum = content(path, cure="correct the path")
-    frame = parse_csv(text, path)
+    check_csv_header(text, path)
+    frame = parse_csv(text, path, index_col=False)
+    check_float32(frame.drop(columns=target, errors="ignore"), path)
     if target not in frame:
         raise user_error(path, f"no column {target}", f"set target to one of: {first_names(frame)}")
     labels = frame.pop(target)

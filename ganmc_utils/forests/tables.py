@@ -261,11 +261,14 @@ def preparation(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     for task in p.datasets:
         if task.preparation != "authors":
             continue
-        clean_task = next(
+        of_same_splits = [
             other
             for other in p.datasets
-            if other.table == task.table and other.preparation == "clean"
-        )
+            if (other.table, other.seeds, other.preparation) == (task.table, task.seeds, "clean")
+        ]
+        if not of_same_splits:
+            continue
+        clean_task = of_same_splits[0]
         teacher = teacher_scores(frame, task)
         clean_teacher = teacher_scores(frame, clean_task)
         differences = {"teacher": text.paired_difference(teacher, clean_teacher)}
@@ -344,11 +347,10 @@ def small_students(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
             continue
         for experiment, name in SMALL_STUDENTS.items():
             for limit in LOSS_LIMITS:
-                students = frame[
-                    (frame.dataset == task.name)
-                    & (frame.experiment == experiment)
-                    & (frame.limit == limit)
-                ]
+                students = frame[(frame.dataset == task.name) & (frame.experiment == experiment)]
+                if students.empty:
+                    continue
+                students = students[students.limit == limit]
                 if students.empty:
                     continue
                 labels = sorted({plots.label(source) for source in students.source})
