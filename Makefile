@@ -8,7 +8,7 @@ RUN     := results/$(PROFILE)
 PARTS   := notebooks records figures tables
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 ifdef DATA_DIR
-export GANMC_DATA := $(abspath $(DATA_DIR))
+export GANMC_DATA := $(shell python3 -c 'import os, sys; print(os.path.abspath(sys.argv[1]))' "$(DATA_DIR)")
 endif
 
 .PHONY: book run site test test-style test-package test-notebooks test-stages bench publish clean
@@ -51,15 +51,9 @@ bench: .venv/.installed
 	@python benchmarks/bench.py
 
 # The chapters that the run of PROFILE holds become what the book shows, with the results that they
-# were drawn from; the scoreboard judges all that is published.
-publish:
-	@mkdir -p published
-	@for part in $(PARTS); do cp -r $(RUN)/$$part published/; done
-	@python book/publish_store.py $(RUN)
-	@GANMC_OUT=$(CURDIR)/published papermill --no-progress-bar \
-	    notebooks/08_scoreboard.ipynb published/08.part.ipynb -p profile $(PROFILE)
-	@python book/clean_notebook.py published/08.part.ipynb published/notebooks/08_scoreboard.ipynb
-	@python -m ganmc_utils.report.reproduction published
+# were drawn from; the scoreboard judges all that is published. PROFILE has to be named.
+publish: .venv/.installed
+	@python book/publish.py $(if $(filter file,$(origin PROFILE)),,"$(PROFILE)")
 	@python book/headline.py
 
 clean:

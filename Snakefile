@@ -1,9 +1,15 @@
-# One papermill run per notebook, two at a time. A chapter is added by its name and by those whose
-# results it takes up.
+# The jobs of a profile. A chapter is added by its name and by those whose results it takes up.
+#
+# Where chapters are short, or drawn from published results, each is one job. Elsewhere the units of
+# work are jobs (ganmc_utils.core.units): they fill the store, and the chapter is the last of them.
 import os
 
 PROFILE = config.get("profile", "quick")
 OUT = f"results/{PROFILE}"
+UNITS_ARE_JOBS = bool(int(config.get("units", PROFILE not in ("quick", "laptop"))))
+
+# Two jobs share the cores of this machine. A cluster has no such number: its profile gives one.
+THREADS = int(config.get("threads", max(1, (workflow.cores or 2) // 2)))
 CHAPTERS = {
     "00_teachers_and_gan": [],
     "01_dnn_compression": ["00_teachers_and_gan"],
@@ -36,14 +42,27 @@ python book/clean_notebook.py {output.notebook}.part.ipynb {output.notebook}
 """
 
 
+def chapter_files(chapter):
+    return {
+        "notebook": f"{OUT}/notebooks/{chapter}.ipynb",
+        "record": f"{OUT}/records/{chapter}.json",
+    }
+
+
+if UNITS_ARE_JOBS:
+    from ganmc_utils.core.units import units_of
+
+    UNITS = units_of(PROFILE)
+    CHAPTERS = {unit.name: [] for unit in UNITS if unit.is_chapter}
+
+
 rule all:
     input:
         f"{OUT}/notebooks/from_scratch.ipynb",
-        f"{OUT}/notebooks/08_scoreboard.ipynb",
-        f"{OUT}/notebooks/09_your_own_model.ipynb",
+        expand(f"{OUT}/notebooks/{{chapter}}.ipynb", chapter=CHAPTERS),
 
 
-for chapter, before in CHAPTERS.items():
+for chapter, before in {} if UNITS_ARE_JOBS else CHAPTERS.items():
 
     rule:
         name:
@@ -54,14 +73,13 @@ for chapter, before in CHAPTERS.items():
             code=expand("ganmc_utils/{module}.py", module=CODE),
             records=expand(f"{OUT}/records/{{chapter}}.json", chapter=before),
         output:
-            notebook=f"{OUT}/notebooks/{chapter}.ipynb",
-            record=f"{OUT}/records/{chapter}.json",
+            **chapter_files(chapter),
         params:
             out=OUT,
             given=" ".join([f"-f {path}" for path in profile_file(chapter)] + [f"-p profile {PROFILE}"]),
         log:
             f"{OUT}/logs/{chapter}.log",
-        threads: max(1, workflow.cores // 2)
+        threads: THREADS
         priority: sum(chapter in before for before in CHAPTERS.values())  # others wait for it
         shell:
             RUN
@@ -78,6 +96,61 @@ rule from_scratch:
         given="",
     log:
         f"{OUT}/logs/from_scratch.log",
-    threads: max(1, workflow.cores // 2)
+    threads: THREADS
     shell:
         RUN
+
+
+# A unit on a cluster ends itself before its time is over, and is put into the queue again.
+RUN_UNIT = """
+export GANMC_THREADS={threads} OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}
+mkdir -p {params.out}/logs
+status=0
+python -m ganmc_utils.core.units run {params.profile} {params.unit} --out {params.out} \
+    {params.limit} 2> {log} || status=$?
+[ $status = 0 ] || {{ echo "{params.unit} ended with $status:" >&2; tail -n 3 {log} >&2; }}
+[ $status != 75 ] || sh cluster/again.sh
+exit $status
+"""
+MARGIN = 2  # minutes before the end of a job's time at which training saves its state
+
+
+def time_limit(wildcards, resources):
+    runtime = resources.get("runtime")  # a cluster's profile gives one
+    return f"--minutes {max(1, runtime - MARGIN)}" if runtime else ""
+
+
+def gpu_of(unit):
+    return {"gpu": int(config.get("gpus_per_unit", 1))} if unit.needs_gpu else {}
+
+
+def files_of(unit):
+    done = {"done": f"{OUT}/units/{unit.name}/done"}
+    return done | (chapter_files(unit.name) if unit.is_chapter else {})
+
+
+for unit in UNITS if UNITS_ARE_JOBS else []:
+
+    rule:
+        name:
+            f"unit_{unit.name}".replace("-", "_")
+        input:
+            notebook=f"notebooks/{unit.notebook}.ipynb",
+            profile=profile_file(unit.notebook),
+            code=expand("ganmc_utils/{module}.py", module=CODE),
+            before=expand(f"{OUT}/units/{{name}}/done", name=unit.after),
+        output:
+            **files_of(unit),
+        params:
+            out=OUT,
+            profile=PROFILE,
+            unit=unit.name,
+            limit=time_limit,
+        log:
+            f"{OUT}/logs/{unit.name}.log",
+        threads: THREADS
+        resources:
+            **gpu_of(unit),
+        priority: sum(unit.name in other.after for other in UNITS)  # others wait for it
+        shell:
+            RUN_UNIT

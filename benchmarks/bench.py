@@ -376,12 +376,12 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     benches = [*BENCHES, *(BENCHES_ON_CUDA if device.type == "cuda" else ())]
     write_table("ratios", [bench.row() for bench in benches], f"{machine()}.")
-    rates, rows_of_units, rows_of_stages = cost_model.tables(device)
+    rates, rows_of_images, rows_of_units = cost_model.tables(device)
     in_a_product = f"{rates.operations / 1e9:,.0f} GFLOP/s in a matrix product"
     in_a_copy = f"{rates.bytes / 1e9:,.0f} GB/s in a copy"
     measured = f"{machine()}; measured here: {in_a_product}, {in_a_copy}."
-    write_table("units", rows_of_units, measured)
-    write_table("stages", rows_of_stages)
+    write_table("units", rows_of_images, measured)
+    write_table("stages", rows_of_units)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ optimizer), a teacher's logits, a step of the AC-GAN. Operations are counted by 
 runs. Bytes are the fewest that must move: every activation written and read once in each direction
 (two bytes each where training is in bfloat16), the optimizer's state once a step. The floor is the
 larger of operations over the measured rate of a large matrix product and bytes over that of a large
-copy. How many images a stage takes is counted from the plans of its chapters; nothing is trained.
+copy. How many images a unit of work takes is counted from its plan; nothing is trained.
 """
 
 import time
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ganmc_utils import stages
 from ganmc_utils.core import cuda_graphs
 from ganmc_utils.core.parameters import Network, NetworkModels
-from ganmc_utils.core.plan import planned, set_seeds
+from ganmc_utils.core.plan import set_seeds
+from ganmc_utils.core.units import Unit, units_of
 from ganmc_utils.gan import acgan, image_networks
 from ganmc_utils.networks import training
 from ganmc_utils.networks.experiment import Student, short_students, with_chosen_share
@@ -30,7 +30,7 @@ from ganmc_utils.networks.trained import NOISE, schedule_of, student_schedule
 
 Kind = tuple[str, str | int]  # ("step", network), ("label", teacher's network), ("gan", width)
 Work = Counter[Kind]  # images by kind of work
-Unit = tuple[Student, int]  # a student and its seed
+Trained = tuple[Student, int]  # a student and its seed
 
 # Bytes a parameter costs in each step: its gradient is written and read, itself and Adam's two
 # moments are read and written, 4 bytes each.
@@ -298,7 +298,7 @@ class WorkCounter:
         is_new = self.is_new(set_seed, settings)
         return Counter({("gan", p.gan.width): images}) if is_new else Counter()
 
-    def work_of_teachers(self, p: NetworkModels, group: list[Unit], set_seed: int) -> Work:
+    def work_of_teachers(self, p: NetworkModels, group: list[Trained], set_seed: int) -> Work:
         """The images of the trainings of the teacher that a group asks.
 
         The out-of-fold teachers take as many steps as the teacher that sees every fold.
@@ -345,15 +345,15 @@ def with_last_snapshot(p: NetworkModels, student: Student) -> Student:
     return replace(student, gan_epoch=p.gan.snapshots[-1])
 
 
-def without_idle_teacher(unit: Unit) -> Unit:
+def without_idle_teacher(unit: Trained) -> Trained:
     """The unit as the store tells it from others: a teacher that is not asked has no say."""
     student, seed = unit
     return (student if student.asks_teacher else replace(student, teacher=None)), seed
 
 
-def side_by_side(p: NetworkModels, units: Iterable[Unit]) -> list[list[Unit]]:
+def side_by_side(p: NetworkModels, units: Iterable[Trained]) -> list[list[Trained]]:
     """Units in the groups that share batches, as networks.trained forms them."""
-    groups: dict[tuple, list[Unit]] = {}
+    groups: dict[tuple, list[Trained]] = {}
     for student, seed in units:
         schedule = student_schedule(student, p.data.n_train)
         shared = (student.teacher, schedule, student.network.batch)
@@ -361,12 +361,12 @@ def side_by_side(p: NetworkModels, units: Iterable[Unit]) -> list[list[Unit]]:
     return list(groups.values())
 
 
-def asks_teacher(group: list[Unit]) -> bool:
+def asks_teacher(group: list[Trained]) -> bool:
     """Whether anyone in a group does; then all that the group sees is labelled."""
     return any(student.asks_teacher for student, _ in group)
 
 
-def work_of_group(p: NetworkModels, group: list[Unit]) -> Work:
+def work_of_group(p: NetworkModels, group: list[Trained]) -> Work:
     """The images of units that train side by side, and those that their teacher labels."""
     work, (first, _) = Counter(), group[0]
     images = images_of_training(p, first.network, first.epochs)
@@ -378,19 +378,19 @@ def work_of_group(p: NetworkModels, group: list[Unit]) -> Work:
     return work
 
 
-def labels_of_training_images(p: NetworkModels, group: list[Unit], images: int) -> int:
+def labels_of_training_images(p: NetworkModels, group: list[Trained], images: int) -> int:
     """How many training images are labelled for a group, each kind of batches by itself.
 
     images: that each unit sees in its training.
     """
-    units_by_kind: dict[tuple, list[Unit]] = {}
+    units_by_kind: dict[tuple, list[Trained]] = {}
     for student, seed in group:
         kind = (student.network.augment, student.teacher_dropout, student.source == "train_oob")
         units_by_kind.setdefault(kind, []).append((student, seed))
     return sum(labels_of_kind(p, units, images) for units in units_by_kind.values())
 
 
-def labels_of_kind(p: NetworkModels, units: list[Unit], images: int) -> int:
+def labels_of_kind(p: NetworkModels, units: list[Trained], images: int) -> int:
     """Labels of the training images of units that see them in the same way.
 
     Shifted images, and those of a teacher that keeps its dropout on, are labelled at every step,
@@ -405,7 +405,7 @@ def labels_of_kind(p: NetworkModels, units: list[Unit], images: int) -> int:
     return ways_to_see_an_image * p.data.n_train
 
 
-def labels_of_sources(p: NetworkModels, group: list[Unit], images: int) -> int:
+def labels_of_sources(p: NetworkModels, group: list[Trained], images: int) -> int:
     """Labels of the images that are not training images: each stream is labelled once for all.
 
     images: that each unit sees in its training.
@@ -430,17 +430,16 @@ def images_of_training(p: NetworkModels, network: Network, epochs: int | None = 
     return schedule_of(network, p.data.n_train, epochs).steps * network.batch
 
 
-def stage_work(profile: str = "paper") -> list[tuple[str, Work]]:
-    """The work of each stage that trains networks, in the order of the profile's stages.yml.
+def work_of_units(units: list[Unit]) -> dict[str, Work]:
+    """The work of each unit of a profile, by its name.
 
-    Chapter 07 and the scoreboard take too little to count.
+    Chapters 06 to 09 are not counted.
     """
     counter = WorkCounter()
-    return [
-        (stage, counter.work_of_plan(planned(notebook, **parameters)))
-        for stage, notebook, parameters in stages.stages_of(profile)
-        if notebook < "06"
-    ]
+    return {
+        unit.name: counter.work_of_plan(unit.plan) if unit.notebook < "06" else Counter()
+        for unit in units
+    }
 
 
 # Tables
@@ -451,7 +450,7 @@ def costs_of(kinds: Iterable[Kind], device: torch.device) -> dict[Kind, ImageCos
     return {(kind, which): MEASURES[kind](which, device) for kind, which in kinds}
 
 
-def rows_of_units(costs: dict[Kind, ImageCost], rates: Rates) -> list[dict]:
+def rows_of_images(costs: dict[Kind, ImageCost], rates: Rates) -> list[dict]:
     """A row for each kind of work: what one image costs, and its floor."""
     return [
         {
@@ -466,14 +465,14 @@ def rows_of_units(costs: dict[Kind, ImageCost], rates: Rates) -> list[dict]:
     ]
 
 
-def row_of_stage(stage: str, work: Work, costs: dict[Kind, ImageCost], rates: Rates) -> dict:
-    """What a stage takes."""
+def row_of_unit(unit: str, work: Work, costs: dict[Kind, ImageCost], rates: Rates) -> dict:
+    """What a unit of work takes."""
     operations = sum(costs[kind].operations * n for kind, n in work.items())
     taken = sum(costs[kind].seconds * n for kind, n in work.items())
     floor_on_h100 = sum(H100.floor(costs[kind]) * n for kind, n in work.items())
     floor = sum(rates.floor(costs[kind]) * n for kind, n in work.items())
     return {
-        "Stage": stage,
+        "Unit of work": unit,
         "PFLOP": f"{operations / 1e15:,.0f}",
         "Floor on an H100, min": f"{floor_on_h100 / 60:,.1f}",
         "Floor here, h": f"{floor / 3600:,.0f}",
@@ -482,12 +481,13 @@ def row_of_stage(stage: str, work: Work, costs: dict[Kind, ImageCost], rates: Ra
 
 
 def tables(device: torch.device) -> tuple[Rates, list[dict], list[dict]]:
-    """The measured rates, the rows of the units and those of the stages."""
-    rates, work_by_stage = measured_rates(device), stage_work()
-    work_of_all = sum((work for _, work in work_by_stage), Counter())
+    """The measured rates, the rows of one image and those of the units of work."""
+    rates = measured_rates(device)
+    work_by_unit = [item for item in work_of_units(units_of("paper")).items() if item[1]]
+    work_of_all = sum((work for _, work in work_by_unit), Counter())
     costs = costs_of(sorted(work_of_all, key=str), device)
     rows = [
-        row_of_stage(stage, work, costs, rates)
-        for stage, work in [*work_by_stage, ("all", work_of_all)]
+        row_of_unit(unit, work, costs, rates)
+        for unit, work in [*work_by_unit, ("all", work_of_all)]
     ]
-    return rates, rows_of_units(costs, rates), rows
+    return rates, rows_of_images(costs, rates), rows

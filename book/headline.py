@@ -2,8 +2,10 @@
 
 import pathlib
 
+from ganmc_utils.core.paths import write_atomically
+
 root = pathlib.Path(__file__).parents[1]
 readme, table = root / "README.md", (root / "published/tables/headline.md").read_text()
 before, _, rest = readme.read_text().partition("<!-- headline -->\n")
 after = rest.partition("<!-- /headline -->")[2]
-readme.write_text(f"{before}<!-- headline -->\n{table}<!-- /headline -->{after}")
+write_atomically(readme, f"{before}<!-- headline -->\n{table}<!-- /headline -->{after}")

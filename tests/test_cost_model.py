@@ -10,6 +10,7 @@ from helpers import TOY, at_toy_size, run_toy_chapter
 from ganmc_utils.core import parameters
 from ganmc_utils.core.paths import ROOT
 from ganmc_utils.core.plan import planned
+from ganmc_utils.core.units import units_of
 from ganmc_utils.gan.acgan import AcGan
 from ganmc_utils.networks.trained import TrainedModels
 from ganmc_utils.networks.training import Learner
@@ -132,13 +133,14 @@ def test_shifted_images_are_labelled_for_each_seed_also_beside_students_of_label
         assert work_done == planned_work(chapter, counter, **change), chapter
 
 
-def test_the_stages_of_the_paper_are_counted():
-    stages = dict(cost_model.stage_work())
+def test_the_units_of_the_paper_are_counted():
+    work = cost_model.work_of_units(units_of("paper"))
     images_of_teacher = 120 * (50_000 // 128 * 128)
-    assert stages["a_trained_models"]["gan", 96] == 3 * 1000 * 50_000, "three sets"
-    assert stages["a_trained_models"]["step", "nin"] == 3 * images_of_teacher
-    assert stages["a_fig1_run_0"]["step", "nin"] == 5 * images_of_teacher, "out-of-fold teachers"
-    assert stages["a_fig1_run_0"] == stages["a_fig1_run_1"] == stages["a_fig1_run_2"]
-    assert stages["b_p_fake"] == Counter(), "chapter 01 trains every share"
-    kinds = {kind for work in stages.values() for kind, _ in work}
+    for set_seed in range(3):
+        assert work[f"00-set-{set_seed}"]["gan", 96] == 1000 * 50_000
+        assert work[f"00-set-{set_seed}"]["step", "nin"] == images_of_teacher
+        assert work[f"01-set-{set_seed}"] == work["01-set-0"]
+    assert work["01-set-0"]["step", "nin"] == 5 * images_of_teacher, "out-of-fold teachers"
+    assert work["02_p_fake_sweep"] == Counter(), "chapter 01 trains every share"
+    kinds = {kind for of_unit in work.values() for kind, _ in of_unit}
     assert kinds == set(cost_model.MEASURES) == set(cost_model.WORDS)

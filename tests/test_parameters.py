@@ -9,11 +9,7 @@ from helpers import defaults
 from ganmc_utils.core import parameter_page, parameters, paths, records
 from ganmc_utils.core.errors import GanmcError
 
-PROFILES = sorted(
-    path
-    for path in paths.ROOT.glob("profiles/*/*.yml")
-    if path.stem[:2].isdigit()  # stages.yml is an order of runs, not a profile
-)
+PROFILES = sorted(path for path in paths.ROOT.glob("profiles/*/*.yml") if path.stem[:2].isdigit())
 FOLDERS = sorted({path.parent.name for path in PROFILES})
 LEFT_TO_THE_MACHINE = {"out_dir", "data_dir", "device", "compile"}
 NETWORK_CHAPTERS = [

@@ -57,8 +57,7 @@ def project(tmp_path):
 
 
 def command():
-    options = "--cores 2 --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules"
-    return [str(BIN / "snakemake"), *options.split()]
+    return [sys.executable, "-m", "ganmc_utils.core.workflow", "quick", "--cores", "2"]
 
 
 def environment():
@@ -81,6 +80,11 @@ def test_a_killed_workflow_resumes_and_a_second_run_does_nothing(project):
     deadline = time.time() + 120
     while not runs(project) and time.time() < deadline:
         time.sleep(0.2)
+    second = subprocess.run(
+        command(), cwd=project, env=environment(), capture_output=True, text=True
+    )
+    assert second.returncode == 1 and second.stderr.count("\n") == 1
+    assert "another run is under way" in second.stderr
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     chapters = {p.stem for p in (project / "notebooks").glob("*.ipynb")}

@@ -31,9 +31,8 @@ from pathlib import Path
 import nbformat
 import papermill
 import psutil
-import yaml
 
-from ganmc_utils.core import parameters, paths
+from ganmc_utils.core import parameters, paths, profiles
 from ganmc_utils.core.checkpoints import OutOfTime
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.plan import is_tagged, notebook_path, planned, set_seeds
@@ -89,35 +88,42 @@ class Unit:
 # The units of a profile
 
 
-def profile_folder(profile: str) -> Path:
-    """profiles/NAME, or a folder given as a path.
+def profile_of(profile: str) -> dict[str, dict]:
+    """The parameters of each chapter of a profile: profiles/NAME, or a folder given as a path.
+
+    A chapter without a file is left out; the scoreboard needs none.
 
     Raises:
         GanmcError: there is no such profile.
     """
+    if profile == profiles.QUICK:
+        return {notebook: {"profile": profiles.QUICK} for notebook in parameters.NOTEBOOKS}
     folder = Path(profile) if os.sep in profile else paths.ROOT / "profiles" / profile
     if not folder.is_dir():
         raise GanmcError(f"{folder}: no such profile; profiles/ has those that there are")
-    return folder
+    given = {}
+    for notebook, chapter in parameters.NOTEBOOKS.items():
+        file = folder / f"{notebook}.yml"
+        if file.exists():
+            given[notebook] = profiles.read(file)
+        elif chapter is parameters.Scoreboard:
+            given[notebook] = {"profile": folder.name}
+    return given
 
 
 def units_of(profile: str) -> list[Unit]:
-    """All units of a profile, each after those that it waits for.
+    """All units of a profile, each after those that it waits for."""
+    return units_from(profile_of(profile))
 
-    A chapter without a file in the profile is left out; the scoreboard needs none.
-    """
-    folder = profile_folder(profile)
+
+def units_from(chapters: dict[str, dict]) -> list[Unit]:
+    """All units of chapters with these parameters, each after those that it waits for."""
     trained_by: dict[Hashable, str] = {}  # the unit that first asks for a model
     units: list[Unit] = []
-    for notebook, chapter in parameters.NOTEBOOKS.items():
-        file = folder / f"{notebook}.yml"
-        is_scoreboard = chapter is parameters.Scoreboard
-        if not file.exists() and not is_scoreboard:
-            continue
-        given = yaml.safe_load(file.read_text()) if file.exists() else {"profile": folder.name}
-        if is_scoreboard:
-            chapters = tuple(unit.name for unit in units if unit.is_chapter)
-            units.append(Unit(notebook, notebook, given, "", chapters, False))
+    for notebook, given in chapters.items():
+        if parameters.NOTEBOOKS[notebook] is parameters.Scoreboard:
+            of_records = tuple(unit.name for unit in units if unit.is_chapter)
+            units.append(Unit(notebook, notebook, given, "", of_records, False))
             continue
         for unit in parts_of(notebook, given):
             models = models_of(unit.plan)

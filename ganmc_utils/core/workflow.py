@@ -1,0 +1,46 @@
+"""Runs the workflow of a profile, one run at a time: what `make run` calls.
+
+    python -m ganmc_utils.core.workflow PROFILE [setting=value ...] [options of snakemake]
+
+A lock on results/PROFILE/.lock is held by the process itself, so that even kill -9 leaves none
+behind. Snakemake's own locks are files; those of a dead run are removed.
+"""
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+OPTIONS = ["--rerun-incomplete", "--rerun-triggers", "mtime", "--quiet", "rules"]
+
+
+def hold_lock(folder: Path) -> bool:
+    """Take the lock of a folder until this process ends; False if another run has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    os.set_inheritable(file, True)  # snakemake takes the place of this process
+    return True
+
+
+def main(words: list[str]) -> int:
+    """The command; returns only where there is nothing to run."""
+    profile, *others = words
+    settings = [word for word in others if "=" in word and not word.startswith("-")]
+    options = [word for word in others if word not in settings]
+    folder = Path("results") / profile
+    if not hold_lock(folder):
+        print(f"{folder}: another run is under way; wait for its end, or stop it", file=sys.stderr)
+        return 1
+    command = ["snakemake", *OPTIONS, *options, "--config", f"profile={profile}", *settings]
+    if list(Path(".snakemake/locks").glob("*")):
+        subprocess.run([*command, "--unlock"], check=True, stderr=subprocess.DEVNULL)
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
