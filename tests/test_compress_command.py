@@ -72,7 +72,8 @@ def test_the_command_leaves_a_model_a_card_and_a_page(compressed):
     page = (out / "report.html").read_text()
     assert "The student loses" in page
     assert "may have seen the rows of this report" in page
-    assert "out_dir" not in page  # parameters and imports are no report
+    for hidden in ("data_dir: str", "import plots", "Exercises"):
+        assert hidden not in page, "no part of a report"
     assert not re.search(r'<(img|script|link)[^>]+(src|href)="(?!data:|https:)', page)
 
 

@@ -187,6 +187,7 @@ def write_page(out: Path) -> None:
     config.TagRemovePreprocessor.enabled = True
     config.TagRemovePreprocessor.remove_input_tags = ("hide-input",)
     config.TagRemovePreprocessor.remove_cell_tags = (
+        "book",  # exercises, and how to come here
         "hide-cell",
         "parameters",
         "injected-parameters",

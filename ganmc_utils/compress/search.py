@@ -45,6 +45,8 @@ GAN_SHARE = 0.3  # of the time: a GAN is tried only while no more has passed
 SOURCES_SHARE = 0.5  # of the time, at most, that sources are tried
 MORE_ITERATIONS = 1.3  # factors by which boosted trees are made longer or shorter
 FEWER_ITERATIONS = 0.8
+BYTES_OF_NODE = 30  # of an ONNX file, at least; a node of many classes takes more
+BYTES_BESIDE = 1500  # its nodes, at least
 REFERENCE_LEAVES = 16  # of the boosted trees that sources are tried with
 
 
@@ -171,7 +173,7 @@ def climb(
         max_bytes: larger students are of no use: a smaller one meets the limit.
     """
     trials, step = [], 0
-    ladder = ladder_of(family, judge)
+    ladder = ladder_of(family, judge, max_bytes)
     while step < len(ladder):
         trial = tried(Design(family, ladder[step]), x, target, judge)
         if family == "boosted":
@@ -186,24 +188,42 @@ def climb(
     return trials
 
 
-def ladder_of(family: str, judge: Judge) -> list[dict]:
-    """The sizes of a family that `max_nodes` allows, the first one at least."""
+def ladder_of(family: str, judge: Judge, max_bytes: float = np.inf) -> list[dict]:
+    """The sizes of a family that the limits allow; the smallest where they allow none.
+
+    Trees are taken to have all the leaves that they may have; their nodes take BYTES_OF_NODE.
+
+    Args:
+        family: one of LADDERS.
+        judge: its `max_nodes` and `max_bytes` are limits.
+        max_bytes: another limit; there may be no size below it, and the ladder is empty then.
+    """
     ladder = [dict(settings) for settings in LADDERS[family]]
+    if family in ("linear", "network"):
+        return ladder
+    of_bytes = (min(max_bytes, judge.max_bytes or np.inf) - BYTES_BESIDE) / BYTES_OF_NODE
+    n_allowed = min(of_bytes, judge.max_nodes or np.inf)
     if family == "boosted":
         n_iterations = boosted_iterations(judge.n_classes)
-        return [settings | {"max_iter": n_iterations} for settings in ladder]
-    if not judge.max_nodes or family not in ("tree", "forest"):
-        return ladder
-    allowed = [
-        settings
-        for settings in ladder
-        if settings.get("n_estimators", 1) * (2 * settings["max_leaf_nodes"] - 1) <= judge.max_nodes
-    ]
-    if family == "tree":  # exactly as large as allowed
-        leaves = max(2, (judge.max_nodes + 1) // 2)
+        trees = judge.n_classes if judge.n_classes > 2 else 1
+        for settings in ladder:
+            n_fit = n_allowed / (trees * nodes_of(settings))
+            settings["max_iter"] = int(np.clip(n_fit, 0, n_iterations))
+        allowed = [settings for settings in ladder if settings["max_iter"] > 0]
+        first = [ladder[0] | {"max_iter": 1}]
+    else:
+        allowed = [settings for settings in ladder if nodes_of(settings) <= n_allowed]
+        first = ladder[:1]
+    if family == "tree" and judge.max_nodes and judge.max_nodes <= n_allowed:
+        leaves = max(2, (judge.max_nodes + 1) // 2)  # exactly as large as allowed
         last = {"max_leaf_nodes": min(leaves, ladder[-1]["max_leaf_nodes"])}
         allowed = [settings for settings in allowed if settings != last] + [last]
-    return allowed or ladder[:1]
+    return allowed or (first if max_bytes == np.inf else [])
+
+
+def nodes_of(settings: dict) -> int:
+    """Nodes of a tree or forest, or of one boosted tree, that has all its leaves."""
+    return settings.get("n_estimators", 1) * (2 * settings["max_leaf_nodes"] - 1)
 
 
 def shortened(
