@@ -3,6 +3,7 @@
 It is written whole, and read back only by the run that it belongs to.
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from ganmc_utils.core.errors import GanmcError
-from ganmc_utils.core.paths import write_atomically
+from ganmc_utils.core.paths import number_of, write_atomically
 
 
 class OutOfTime(GanmcError):
@@ -27,7 +28,7 @@ def out_of_time() -> bool:
 
     Training loops then save their state and stop with OutOfTime.
     """
-    deadline = float(os.environ.get("GANMC_DEADLINE") or "inf")
+    deadline = number_of("GANMC_DEADLINE", float, float("inf"))
     return time.time() > deadline
 
 
@@ -74,8 +75,16 @@ def save(path: Path, fingerprint: str, tree: dict, note: object = None) -> None:
         tree: nested dict of tensors; keys without "/".
         note: anything JSON can hold.
     """
+    tensors = flatten(tree)
     header = {"fingerprint": fingerprint, "note": json.dumps(note)}
-    write_atomically(path, save_tensors(flatten(tree), header))
+    header["sha256"] = sha256_of(save_tensors(tensors))
+    write_atomically(path, save_tensors(tensors, header))
+
+
+def sha256_of(content: bytes) -> str:
+    """Sha256 of the body of a safetensors file: its numbers, without the header before them."""
+    length = 8 + int.from_bytes(content[:8], "little")
+    return hashlib.sha256(memoryview(content)[length:]).hexdigest()
 
 
 def load(
@@ -91,10 +100,13 @@ def load(
         header = json.loads(content[8 : 8 + header_length])["__metadata__"]
         if header["fingerprint"] != fingerprint:
             return None
+        if header.get("sha256", sha256_of(content)) != sha256_of(content):  # older files have none
+            return None
         tensors = load_tensors(content)
-    except (OSError, ValueError, KeyError, SafetensorError):
+        note = json.loads(header["note"])
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
-    return unflatten(tensors, device), json.loads(header["note"])
+    return unflatten(tensors, device), note
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:

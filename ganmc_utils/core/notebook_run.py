@@ -7,7 +7,7 @@ from math import fsum
 
 import pandas as pd
 
-from ganmc_utils.core import checkpoints, paths, records
+from ganmc_utils.core import checkpoints, paths, profiles, records
 from ganmc_utils.core.parameters import Parameters
 from ganmc_utils.core.records import Row
 from ganmc_utils.core.store import Store, machine
@@ -22,6 +22,7 @@ class NotebookRun:
     """
 
     def __init__(self, notebook: str, p: Parameters):
+        profiles.check_files_of_papermill()
         self.notebook, self.p = notebook, p
         self.out = paths.out_dir(p.out_dir, p.profile)
         self.store = Store(paths.store_dir(self.out))

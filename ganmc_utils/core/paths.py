@@ -1,7 +1,12 @@
 """Where things are: the one place that knows folders, and how a file is written whole."""
 
+import errno
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from ganmc_utils.core.errors import GanmcError, user_error
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -14,8 +19,30 @@ def data_dir(given: str | Path = "") -> Path:
 def out_dir(given: str | Path, profile: str) -> Path:
     """Where a run writes: the parameter, else $GANMC_OUT, else results/<profile> in the project."""
     folder = Path(given or os.environ.get("GANMC_OUT") or ROOT / "results" / profile).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
+    return made_folder(folder, "choose another out_dir or GANMC_OUT")
+
+
+def made_folder(folder: Path, cure: str) -> Path:
+    """The folder, which is there now.
+
+    Raises:
+        GanmcError: it cannot be made; the line ends with the cure.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as failed:
+        raise disk_error(folder, failed, cure) from None
     return folder
+
+
+def disk_error(path: Path, failed: OSError, cure: str) -> GanmcError:
+    """What the system says of a file that cannot be written, and the cure: space where it lacks."""
+    is_full = failed.errno in (errno.ENOSPC, errno.EDQUOT)
+    return user_error(
+        path,
+        f"cannot be written ({failed.strerror or failed})",
+        "free space on this disk, then run again" if is_full else cure,
+    )
 
 
 def store_dir(out: Path) -> Path:
@@ -26,26 +53,49 @@ def store_dir(out: Path) -> Path:
 def cache_dir() -> Path:
     """Where unpacked data are kept between runs: $XDG_CACHE_HOME/ganmc, else ~/.cache/ganmc."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = caches / "ganmc"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return made_folder(caches / "ganmc", "set XDG_CACHE_HOME to a folder that can be written")
 
 
 def thread_count() -> int:
     """Cores this run may use: $GANMC_THREADS (the workflow divides the machine), else all."""
-    return int(os.environ.get("GANMC_THREADS") or os.cpu_count())
+    threads = number_of("GANMC_THREADS", int, os.cpu_count())
+    if threads < 1:
+        raise user_error("GANMC_THREADS", f"{threads} threads", "set it to 1 or more, or unset it")
+    return threads
+
+
+def number_of(variable: str, kind: Callable[[str], float], default: float) -> float:
+    """The number that a variable of the environment holds; the default where it is unset or empty.
+
+    Raises:
+        GanmcError: it is no such number.
+    """
+    text = os.environ.get(variable)
+    try:
+        return kind(text) if text else default
+    except ValueError:
+        raise user_error(variable, f"{text!r} is no number", "set it to one, or unset it") from None
 
 
 def write_atomically(path: str | Path, content: str | bytes) -> None:
     """Write content to path, making its folder.
 
     A reader, or a kill, sees the old file or the new one, never half.
+
+    Raises:
+        GanmcError: the disk is full, or the folder cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with open(part, "wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as failed:
+        raise disk_error(path, failed, "choose another folder") from None
+    finally:
+        with suppress(OSError):
+            part.unlink()

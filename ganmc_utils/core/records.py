@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.core.paths import ROOT, write_atomically
 from ganmc_utils.core.store import cpu_name, gpu_name
 
@@ -101,15 +101,18 @@ def load(path: Path) -> Record:
         GanmcError: it is missing, broken or of another schema.
     """
     try:
-        return Record.model_validate_json(path.read_text())
+        return Record.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise GanmcError(f"{path}: no such record; run its notebook first (make book)") from None
+    except OSError as failed:
+        problem = f"cannot be read ({failed.strerror})"
+        raise user_error(path, problem, "delete it and run its notebook again") from None
     except ValidationError as failed:
         first = failed.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
         problem = f"{where}: {first['msg'].lower()}"
         cure = "delete it and run its notebook again"
-        raise GanmcError(f"{path}: not a record ({problem}); {cure}") from None
+        raise user_error(path, f"not a record ({problem})", cure) from None
 
 
 def as_frame(*records: Record) -> pd.DataFrame:
