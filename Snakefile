@@ -121,7 +121,10 @@ def time_limit(wildcards, resources):
 
 
 def gpu_of(unit):
-    return {"gpu": int(config.get("gpus_per_unit", 1))} if unit.needs_gpu else {}
+    if not unit.needs_gpu:
+        return {}
+    model = {"gpu_model": config["gpu_model"]} if "gpu_model" in config else {}
+    return {"gpu": int(config.get("gpus_per_unit", 1))} | model
 
 
 def files_of(unit):
