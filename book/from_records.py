@@ -4,17 +4,21 @@ A page or a notebook's Markdown cell says {{ answer_01 }}, alone on its line, wh
 chapter 01 shall stand. There are, with NN the number of a chapter:
 
 - answer_NN: its answer in sentences; claims_NN: its claim box; ran_on_NN: what it ran on;
-- findings: those of the first page as a list; recommendations: its table of what to use;
+- in_short: the answer of the book in two sentences; findings: those of the first page as a list;
+  recommendations: its table of what to use; moons: mean accuracies of the models in its picture;
 - the tables of the reproduction report, see ganmc_utils/report/reproduction_report.py.
 
 The words are in ganmc_utils/report/answers.py and findings.py. In a book of smoke tests a banner
 says so on every page.
 """
 
+import json
+import re
 from pathlib import Path
 
 from ganmc_utils.core import records
 from ganmc_utils.report import answers, findings, reproduction_report
+from ganmc_utils.report.phrases import listed
 
 SMOKE_TEST = (
     "<strong>Smoke test</strong>: quick settings, small data that are not the paper's. No evidence."
@@ -32,6 +36,7 @@ def substitutions(run_records: dict) -> dict[str, str]:
     """What stands for each name of a page, in Markdown."""
     book = findings.book_of(run_records)
     texts = {
+        "in_short": findings.in_short(book) or answers.NOT_RUN,
         "findings": findings.findings(book),
         "recommendations": findings.recommendations(book),
     }
@@ -49,10 +54,30 @@ def substitutions(run_records: dict) -> dict[str, str]:
     return texts
 
 
+def moons(folder: Path) -> str:
+    """Mean accuracy of each model of the first page's picture, as its chapter prints them."""
+    path = folder / "published" / "notebooks" / "from_scratch.ipynb"
+    if not path.exists():
+        return ""
+    outputs = [
+        output
+        for cell in json.loads(path.read_text())["cells"]
+        for output in cell.get("outputs", [])
+    ]
+    for output in outputs:
+        text = "".join(output.get("data", {}).get("text/markdown", []))
+        rows = re.findall(r"(?m)^\| ([^|]+) \| ([\d.]+%) \|$", text)
+        if rows:
+            means = listed(f"{name[0].lower()}{name[1:]} {mean}" for name, mean in rows)
+            return f"Means over all seeds of that chapter: {means}."
+    return ""
+
+
 def read_records(app, config):
     """Give the pages their sentences, and a book of smoke tests its banner."""
     run_records = records_of(Path(app.srcdir))
-    config.myst_substitutions = {**config.myst_substitutions, **substitutions(run_records)}
+    texts = {**substitutions(run_records), "moons": moons(Path(app.srcdir))}
+    config.myst_substitutions = {**config.myst_substitutions, **texts}
     if any(record.profile == "quick" for record in run_records.values()):
         config.html_theme_options = {**config.html_theme_options, "announcement": SMOKE_TEST}
 

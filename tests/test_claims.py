@@ -125,7 +125,7 @@ def test_scoreboard_and_headline_table():
     board = scoreboard.table(run_records)
     columns = ["Claim", "Verdict", "Dataset", "Ours", "Paper", "Scale", "Method", "Family"]
     assert list(board) == columns
-    assert set(board.Dataset) == {"magic"}, "a dataset that was not run has no row"
+    assert set(board.Dataset) == {"MAGIC"}, "a dataset that was not run has no row"
     assert set(board.Scale) == {"smoke test"} and set(board.Family) == {"exploratory"}
     assert board.Paper[0] == "+0.023"
     assert re.fullmatch(r"\+0\.1\d\d \[\+0\.\d{3}, \+0\.\d{3}\], n = 3", board.Ours[0])

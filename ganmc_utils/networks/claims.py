@@ -36,7 +36,7 @@ PERFECT = 0.995  # rounds to the paper's 100%
 
 # The distillation loss of Table 1, by its variant.
 LOSSES = {
-    "text": "the loss of its text, without T squared",
+    "text": "the loss of its text, without T squared: the teacher has little weight",
     "hinton": "Hinton's loss, with T squared",
     "li": "the loss of the code that it used (Li, 2018)",
 }

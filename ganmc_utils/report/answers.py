@@ -43,7 +43,8 @@ CLAIMS = {claim.id: claim for claim in scoreboard.CLAIMS}
 
 MIXTURE = "a student of the mixture"
 OF_TRAINING_IMAGES = "one of training images alone"
-OF_TRAINING_ROWS = "one of training rows"
+OF_TRAINING_ROWS = "one that learns from training rows"
+OF_GAN_ROWS = "one that learns from rows of the pool"
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def runs_in_words(evidence: Evidence) -> str:
         kind, shared = "draw", "of samples from one GAN"
     elif "sets" in parameters:
         n = len(parameters["sets"])
-        kind, shared = "trained set", "(each with its own images, teacher, GAN and students)"
+        kind, shared = "replicate", "(each with its own images, teacher, GAN and students)"
     else:
         n = len(parameters["seeds"])
         kind, shared = "student", "of each kind, which share their images, teacher and GAN"
@@ -229,7 +230,7 @@ def answer_00(evidence: Evidence) -> str:
 
 
 def numbered(seeds: pd.Series) -> pd.Series:
-    """Seeds of trained sets; records of a single set have none, which is counted as 0."""
+    """Seeds of replicates; records of a single one have none, which is counted as 0."""
     return pd.to_numeric(seeds).fillna(0).astype(int)
 
 
@@ -314,7 +315,17 @@ def distillation(evidence: Evidence) -> str:
     if not intervals:
         return ""
     against = compare_on_each(intervals, "training images alone").replace(" on pair", " in pair")
-    return sentence(f"in distillation (Table 1) the mixture {against}")
+    is_text = all(has_loss_of_text(evidence, number) for number in network_claims.PAIRS)
+    loss = ", with a loss in which the teacher has little weight" if is_text else ""
+    return sentence(f"in distillation (Table 1{loss}) the mixture {against}")
+
+
+def has_loss_of_text(evidence: Evidence, number: int) -> bool:
+    """Whether a pair of Table 1 was trained with the loss of the paper's text alone."""
+    pairs = evidence.parameters.get("pairs", [])
+    if len(pairs) < number:
+        return True
+    return pairs[number - 1].get("variants", ["text"]) == ["text"]
 
 
 def answer_02(evidence: Evidence) -> str:
@@ -518,15 +529,15 @@ def tree_against(
 def answer_06(evidence: Evidence) -> str:
     """What GAN rows bring to one tree, what needs no GAN, and how small a student can be."""
     trees = [
-        ("a tree of GAN rows that the forest labelled", of_gan_rows(evidence, "chosen")),
-        ("with the paper's one GAN in place of ours, it", of_gan_rows(evidence, "single")),
+        ("a tree that learns from rows of our pool of GANs", of_gan_rows(evidence, "chosen")),
+        ("with the paper's single GAN in place of the pool, it", of_gan_rows(evidence, "single")),
         (
-            "a tree of jittered rows, which need no GAN,",
-            tree_against(evidence, "jitter", "gan", "one of GAN rows"),
+            "a tree that learns from jittered rows, which need no GAN,",
+            tree_against(evidence, "jitter", "gan", OF_GAN_ROWS),
         ),
         (
-            "a tree of training rows with out-of-bag labels, which cost nothing,",
-            tree_against(evidence, "train_oob", "gan", "one of GAN rows"),
+            "a tree that learns from training rows with out-of-bag labels, which cost nothing,",
+            tree_against(evidence, "train_oob", "gan", OF_GAN_ROWS),
         ),
     ]
     sentences = [sentence(subject, against) for subject, against in trees if against]
@@ -646,18 +657,25 @@ def within_class(evidence: Evidence) -> str:
 
 
 def missed_damage(evidence: Evidence) -> str:
-    """The damage that the Compression Score does not see, and whether FID does."""
-    missed = []
+    """The damage that the Compression Score does not see, and whether FID does.
+
+    The score cannot see wrong labels, whatever the interval: it never reads them.
+    """
+    missed, unseen = [], ""
     for series in series_of(evidence):
         ours = agreement(evidence, series, "compression_score")
         if ours.n < 2 or statistics.verdict(ours) == "confirmed":
             continue
         of_fid = statistics.verdict(agreement(evidence, series, "fid")) == "confirmed"
         beside = "; FID sees it" if of_fid else ""
-        missed.append(f"{DAMAGE[series]} (tau {with_bounds(ours, SCORE)}{beside})")
-    if not missed:
-        return ""
-    return f"the Compression Score is not shown to see {listed(missed)}"
+        words = f"{DAMAGE[series]} (tau {with_bounds(ours, SCORE)}{beside})"
+        if series == "label_noise":
+            unseen = f"cannot see {words}, because the teacher relabels every sample"
+        else:
+            missed.append(words)
+    phrases = [f"is not shown to see {listed(missed)}"] if missed else []
+    phrases += [unseen] if unseen else []
+    return f"the Compression Score {' and '.join(phrases)}" if phrases else ""
 
 
 ANSWERS: dict[str, Callable[[Evidence], str]] = {

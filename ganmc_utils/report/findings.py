@@ -4,7 +4,7 @@ The findings and the recommendations of the first page, the claim box of a chapt
 that says what a chapter ran on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -17,8 +17,10 @@ from ganmc_utils.report.answers import Evidence
 from ganmc_utils.report.phrases import (
     SCORE,
     compare,
+    count,
     dataset_in_words,
     duration,
+    listed,
     sentence,
     signed_with_bounds,
     with_bounds,
@@ -122,13 +124,20 @@ def gan_rows(evidence: Evidence) -> list[str]:
     against = answers.of_gan_rows(evidence, "chosen")
     if not against:
         return []
-    return ["one tree that learns a forest's predictions of GAN rows", against]
+    return ["one tree that learns a forest's predictions on rows of our *pool* of GANs", against]
+
+
+def rows_of_single_gan(evidence: Evidence) -> list[str]:
+    """The same with the paper's generator, which is no pool."""
+    against = answers.of_gan_rows(evidence, "single")
+    return ["with one GAN, as in the paper, the same tree", against] if against else []
 
 
 def jittered_rows(evidence: Evidence) -> list[str]:
     """Jitter against the GAN."""
-    against = answers.tree_against(evidence, "jitter", "gan", "one of GAN rows")
-    return ["a tree of jittered training rows, without any GAN,", against] if against else []
+    against = answers.tree_against(evidence, "jitter", "gan", answers.OF_GAN_ROWS)
+    words = "a tree that learns from jittered training rows, without any GAN,"
+    return [words, against] if against else []
 
 
 def out_of_bag(evidence: Evidence) -> list[str]:
@@ -170,6 +179,7 @@ FINDINGS: dict[str, Callable[[Book], str]] = {
     "Any images": on_images(any_images, "01_dnn_compression"),
     "Flips and crops": on_images(flips, "01_dnn_compression"),
     "GAN rows": on_tables(gan_rows),
+    "The paper's single GAN": on_tables(rows_of_single_gan),
     "Jitter": on_tables(jittered_rows),
     "Out-of-bag labels": on_tables(out_of_bag),
     "Scores of a GAN": on_images(scores, "07_compression_score"),
@@ -195,8 +205,86 @@ def scale_of_findings(book: Book) -> str:
     ]
     if "06_random_forests" in book:
         scales.append(answers.points_in_words(book["06_random_forests"]).strip())
-    words = "In brackets: 95% intervals; each chapter says over what."
-    return f"*{' '.join([words, *scales])}*"
+    return f"*{' '.join([intervals_of_findings(book), *scales])}*"
+
+
+def intervals_of_findings(book: Book) -> str:
+    """What the brackets of the findings are taken over."""
+    of_kind = {"images": "01_dnn_compression", "tables": "06_random_forests"}
+    over = [
+        f"on {kind} over {answers.runs_in_words(book[notebook])}"
+        for kind, notebook in of_kind.items()
+        if notebook in book and answers.runs_in_words(book[notebook])
+    ]
+    return f"In brackets: 95% intervals{', ' if over else ''}{'; '.join(over)}."
+
+
+# The answer in short
+
+
+def in_short(book: Book) -> str:
+    """How the primary claims came out, and what sources without a GAN do beside the GAN.
+
+    The source without a GAN is the one that does best on validation; "" without any record.
+    """
+    return " ".join(words for words in (primary_verdicts(book), without_gan(book)) if words)
+
+
+def primary_verdicts(book: Book) -> str:
+    """Sentence: how many of the primary claims have each verdict; "" without a scoreboard."""
+    verdicts = next((each.verdicts for each in book.values() if each.verdicts is not None), None)
+    if verdicts is None:
+        return ""
+    of_primary = verdicts[verdicts.family == "primary"].verdict
+    if of_primary.empty:
+        return ""
+    counts = [f"{(of_primary == verdict).sum()} {verdict}" for verdict in statistics.VERDICTS]
+    kinds = listed(counts)
+    return sentence(f"of {count(len(of_primary), 'primary claim')} of the paper we find", kinds)
+
+
+def without_gan(book: Book) -> str:
+    """Sentence: where the best source without a GAN beats the GAN; "" where none was run."""
+    groups = {verdict: [] for verdict in OUTCOMES}
+    for place, interval in gains_without_gan(book).items():
+        groups[statistics.verdict(interval)].append(place)
+    phrases = {
+        verdict: words.format(places=listed(groups[verdict]))
+        for verdict, words in OUTCOMES.items()
+        if groups[verdict]
+    }
+    if not phrases:
+        return ""
+    left_open = "between the best source without a GAN and our GANs"
+    if list(phrases) == ["inconclusive"]:
+        return sentence(phrases["inconclusive"].replace("between the two", left_open))
+    return sentence("the best source that needs no GAN", "; ".join(phrases.values()))
+
+
+OUTCOMES = {
+    "confirmed": "beats our GANs on {places}",
+    "refuted": "does worse than our GANs on {places}",
+    "inconclusive": "on {places} no difference between the two can be shown",
+}
+
+
+def gains_without_gan(book: Book) -> dict[str, Interval]:
+    """Best source without a GAN - best share or pool of the GAN, by what the data are called."""
+    gains = {}
+    if "02_p_fake_sweep" in book:
+        evidence = book["02_p_fake_sweep"]
+        best = answers.best_source_of_images(evidence, "sweep", answers.NO_GAN)
+        gan = answers.at_best_share(evidence, "sweep", "train+gan", "gan")
+        of_best = answers.at_best_share(evidence, "sweep", best) if best else None
+        gains[dataset_in_words(evidence.images, {})] = answers.difference(evidence, of_best, gan)
+    if "06_random_forests" in book:
+        evidence = book["06_random_forests"]
+        no_gan = [source for source in TABLE_SOURCES if source not in GAN_SOURCES]
+        for dataset in evidence.tables:
+            best = best_source_of_table(evidence, dataset, no_gan)
+            interval = score_above(best, "gan")(evidence.frame, dataset) if best else None
+            gains[dataset_in_words(dataset, {})] = interval
+    return {place: interval for place, interval in gains.items() if interval is not None}
 
 
 # The claim box of a chapter
@@ -274,6 +362,7 @@ def time_taken(record: Record) -> str:
 
 # What to use
 
+IS_GAN = "is GAN-MC"
 IMAGE_SOURCES = ("train", "train+gan", "gan", *answers.NO_GAN)
 TABLE_SOURCES = ("train", "train_oob", "train+gan", *GENERATED_SOURCES)
 
@@ -297,8 +386,8 @@ def rows_of_images(evidence: Evidence) -> list[dict[str, str]]:
     """One row for images that may be flipped and shifted, and one for those that may not."""
     without_flips = tuple(source for source in IMAGE_SOURCES if source != "flips")
     cases = {
-        "may be flipped and shifted": IMAGE_SOURCES,
-        "may not be flipped": without_flips,
+        "flips allowed": IMAGE_SOURCES,
+        "no flips": without_flips,
     }
     images = dataset_in_words(evidence.images, evidence.parameters)
     train = answers.accuracies(evidence, "train", "sweep")
@@ -311,11 +400,10 @@ def rows_of_images(evidence: Evidence) -> list[dict[str, str]]:
         is_train = best == "train"
         of_best = train if is_train else answers.at_best_share(evidence, "sweep", best)
         row = {
-            "You have": f"a network, and images that {words}",
-            "Tried on": images,
+            "Tried on": f"{images}; {words}",
             "Best source": plots.label(best),
             "Above training data": "" if is_train else cell(evidence, of_best, train),
-            "Above GAN-MC": "" if best in GAN_SOURCES else cell(evidence, of_best, gan),
+            "Above GAN-MC": IS_GAN if best in GAN_SOURCES else cell(evidence, of_best, gan),
         }
         rows.append(row)
     return rows
@@ -335,11 +423,10 @@ def rows_of_tables(evidence: Evidence) -> list[dict[str, str]]:
         if best is None:
             continue
         row = {
-            "You have": f"a forest, and {n_train(evidence, dataset):,} rows",
-            "Tried on": dataset_in_words(dataset, {}),
+            "Tried on": f"{dataset_in_words(dataset, {})}; {n_train(evidence, dataset):,} rows",
             "Best source": plots.label(best),
             "Above training data": tree_cell(evidence, dataset, best, "train"),
-            "Above GAN-MC": "",
+            "Above GAN-MC": IS_GAN,
         }
         if best not in GAN_SOURCES:
             row["Above GAN-MC"] = tree_cell(evidence, dataset, best, "gan")
@@ -353,8 +440,10 @@ def n_train(evidence: Evidence, dataset: str) -> int:
     return next(task["n_train"] for task in tasks if task["name"] == dataset)
 
 
-def best_source_of_table(evidence: Evidence, dataset: str) -> str | None:
-    """The source whose single tree does best on validation; None where none was run."""
+def best_source_of_table(
+    evidence: Evidence, dataset: str, sources: Sequence[str] = TABLE_SOURCES
+) -> str | None:
+    """The source whose single tree does best on validation; None where none of them was run."""
     frame = evidence.frame
     rows = frame[
         (frame.dataset == dataset)
@@ -362,7 +451,7 @@ def best_source_of_table(evidence: Evidence, dataset: str) -> str | None:
         & (frame.split == "validation")
         & (frame.teacher == main_teacher(frame, dataset))
         & (frame.trees == 1)
-        & frame.source.isin(TABLE_SOURCES)
+        & frame.source.isin(sources)
     ]
     return None if rows.empty else rows.groupby("source").value.mean().idxmax()
 

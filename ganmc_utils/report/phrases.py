@@ -75,8 +75,8 @@ def compare(
 
     - the interval lies above zero: "is 4.1 points above training data [3.2, 5.0]"
     - below: "is 4.1 points below training data [3.2, 5.0]"
-    - it includes zero, or its p-value is not below 0.05: "cannot be told from training data
-      (+0.3 points [−1.0, 1.6])"
+    - it includes zero, or its p-value is not below 0.05: "is not clearly different from training
+      data (+0.3 points [−1.0, 1.6])"
     - one value: "was 4.1 points above training data in the one run"
     - it lies inside ± margin, where there is one: "is level with training data, within 1.2 points
       (+0.1 [−0.4, 0.6])"
@@ -95,7 +95,7 @@ def compare(
         within = signed_with_bounds(interval, replace(unit, name=""))
         return f"is level with {other}, within {unit.amount(margin)} ({within})"
     if statistics.verdict(interval) == "inconclusive":
-        return f"cannot be told from {other} ({signed_with_bounds(interval, unit)})"
+        return f"is not clearly different from {other} ({signed_with_bounds(interval, unit)})"
     sign = 1 if side == "above" else -1
     return f"is {amount} {side} {other} {bounds(interval, unit, sign)}"
 
@@ -114,10 +114,11 @@ def change(interval: Interval, unit: Unit = POINTS) -> str:
 
 
 GROUPS = {
-    "confirmed": "is above {other} on {places}",
-    "refuted": "is below {other} on {places}",
-    "inconclusive": "cannot be told from {other} on {places}",
+    "confirmed": "beats {other} on {places}",
+    "refuted": "does worse than {other} on {places}",
+    "inconclusive": "is not clearly different from {other} on {places}",
 }
+LEFT_OPEN = "on {places} no difference can be shown"
 
 
 def compare_on_each(
@@ -128,8 +129,8 @@ def compare_on_each(
 ) -> str:
     """As `compare`, of several datasets at once, grouped by what their intervals say.
 
-    Such as "is above training data on MAGIC (+1.7 points [1.1, 2.4]) and Higgs 1k (+5.0 [2.9,
-    7.0]), and cannot be told from that on Evergreen (+1.7 [−1.4, 4.7])".
+    Such as "beats training data on MAGIC (+1.7 points [1.1, 2.4]) and Higgs 1k (+5.0 [2.9, 7.0]);
+    on Evergreen (+1.7 [−1.4, 4.7]) no difference can be shown".
 
     Args:
         intervals: of the difference, by what the dataset is called.
@@ -151,15 +152,19 @@ def compare_on_each(
             difference = signed_with_bounds(intervals[place], unit if is_first else unnamed)
             note = f", {notes[place]}" if notes.get(place) else ""
             differences.append(f"{place} ({difference}{note})")
-        whom = "that" if phrases else other
-        phrases.append(GROUPS[verdict].format(other=whom, places=listed(differences)))
-    return ", and ".join(phrases)
+        is_left_open = verdict == "inconclusive" and phrases
+        words = LEFT_OPEN if is_left_open else GROUPS[verdict]
+        phrases.append(words.format(other="it" if phrases else other, places=listed(differences)))
+    return "; ".join(phrases)
 
 
 def caveat(reason: str) -> str:
     """What must be said behind a difference whose verdict is open for that reason."""
     if reason == "still rising":
-        return ", though a learning curve still rises at its end, so the verdict is open"
+        return (
+            ", but training stopped before the learning curves were flat, so the order could still "
+            "change"
+        )
     if reason.endswith("after Holm"):
         p = reason.removesuffix(" after Holm")
         return f", which does not survive the correction for several primary claims ({p})"
@@ -188,7 +193,7 @@ def sentence(*parts: str) -> str:
 
 
 def count(n: int, noun: str) -> str:
-    """A number and what it counts, such as "3 trained sets"."""
+    """A number and what it counts, such as "3 replicates"."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 

@@ -121,7 +121,7 @@ def network_in_words(network: dict) -> str:
 def repetitions(parameters: dict) -> str:
     """Over what the intervals are."""
     if parameters.get("sets"):
-        return f"{len(parameters['sets'])} trained sets"
+        return f"{len(parameters['sets'])} replicates, each with its own split, teacher and GAN"
     return f"{len(parameters['seeds'])} students, one split, teacher and GAN"
 
 
@@ -156,15 +156,21 @@ def compute_used(run_records: Mapping[str, Record]) -> str:
         {
             "Chapter": findings.link(record.notebook, record.notebook[:2]),
             "Profile": f"`{record.profile}`",
-            "Time": findings.time_taken(record),
+            "Computing": computing_time(record),
             "Machine": findings.listed_machines(record),
         }
         for record in run_records.values()
+        if record.notebook != findings.SCOREBOARD  # it computes nothing of its own
     ]
     total = time_of_all(list(run_records.values()))
     if total:
-        rows.append({"Chapter": "all", "Time": total})
+        rows.append({"Chapter": "all", "Computing": total})
     return text.markdown(text.table_of(rows))
+
+
+def computing_time(record: Record) -> str:
+    """How long the results of a chapter took; old records know only how long they were drawn."""
+    return duration(sum(record.results.values())) if record.results else "not recorded"
 
 
 def time_of_all(run_records: Sequence[Record]) -> str:
@@ -172,4 +178,4 @@ def time_of_all(run_records: Sequence[Record]) -> str:
     if not all(record.results or record.notebook == findings.SCOREBOARD for record in run_records):
         return ""
     results = {name: s for record in run_records for name, s in record.results.items()}
-    return f"{duration(sum(results.values()))} of computing"
+    return duration(sum(results.values()))

@@ -15,6 +15,7 @@ one familywise error of 5% (`report.statistics.holm`).
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -26,6 +27,7 @@ from ganmc_utils.networks import claims as network_claims
 from ganmc_utils.report import plots, statistics, text
 from ganmc_utils.report.claim import Judgement, judge_claim
 from ganmc_utils.report.paper import has_scale_of_paper, paper_score
+from ganmc_utils.report.phrases import dataset_in_words
 from ganmc_utils.scores import claims as score_claims
 
 CLAIMS = network_claims.CLAIMS + forest_claims.CLAIMS + score_claims.CLAIMS
@@ -47,7 +49,25 @@ PRIMARY = {
 }
 """The primary claims, by id and dataset, and why: the abstract's and each figure's headline."""
 
+NOTEBOOK = "08_scoreboard"
 CONDITIONAL = "conditional on one split, teacher and GAN"
+
+
+def records_in(folder: Path) -> list[Record]:
+    """The records in a folder, but for the scoreboard's own; none where there is no folder."""
+    files = sorted(folder.glob("*.json"))
+    return [records.load(file) for file in files if file.stem != NOTEBOOK]
+
+
+def about(run_records: Sequence[Record]) -> str:
+    """Whose records these are, such as "8 records, profile laptop, commits 0a1b2c3"."""
+    profiles = sorted({record.profile for record in run_records})
+    commits = sorted({record.commit for record in run_records})
+    words = f"{len(run_records)} records, profile {', '.join(profiles)}, "
+    words += f"commits {', '.join(commits)}"
+    if "quick" in profiles:
+        words += "\nquick records: a smoke test on small data that are not the paper's, no evidence"
+    return words
 
 
 def judge(run_records: Sequence[Record]) -> list[Judgement]:
@@ -84,7 +104,7 @@ def evidence(run_records: Sequence[Record]) -> pd.DataFrame:
     """The rows of the records of one chapter, with what the intervals need of its parameters.
 
     Column n_test: how many test images the rows have in common, for Secs. 3 and 5. Seeds of one
-    trained set share its test part. Several sets draw their validation and test parts from one
+    replicate share its test part. Several replicates draw their validation and test parts from one
     pool: what their differences do not show is the choice of that pool. The tables of chapter 06
     have another split for each seed, and no such column.
 
@@ -104,7 +124,7 @@ def evidence(run_records: Sequence[Record]) -> pd.DataFrame:
 
 
 def has_several_sets(record: Record) -> bool:
-    """Whether the seeds of a record are trained sets: each its split, teacher, GAN and students."""
+    """Whether the seeds of a record are replicates: each its split, teacher, GAN and students."""
     return len(record.parameters.get("sets", [])) > 1
 
 
@@ -169,7 +189,7 @@ def table_row(judgement: Judgement) -> dict[str, str]:
     return {
         "Claim": f"{claim.words} ({claim.section})",
         "Verdict": verdict,
-        "Dataset": judgement.dataset,
+        "Dataset": dataset_in_words(judgement.dataset, {}),
         "Ours": ours,
         "Paper": claim.paper(judgement.dataset),
         "Scale": judgement.scale,
@@ -181,13 +201,13 @@ def table_row(judgement: Judgement) -> dict[str, str]:
 SECTIONS = (
     "Primary claims",
     "Sec. 3: deep networks",
-    "Sec. 5: the Compression Score",
     "Sec. 4, Table 3: one tree",
     "Sec. 4, Fig. 3: forests",
     "Sec. 4, Fig. 3f: size and speed",
+    "Sec. 5: the Compression Score",
     "Our controls",
 )
-"""What the book shows under one title; the sections on images before those on tables."""
+"""What the book shows under one title, in the order of the paper."""
 
 
 SECTION_COLUMNS = ("Claim", "Dataset", "Ours", "Paper", "Verdict", "Runs")
@@ -306,7 +326,7 @@ def headline_table(run_records: Sequence[Record]) -> str:
         scores = headline_scores(frame, dataset)
         if not scores:
             continue
-        row = {"Dataset": dataset}
+        row = {"Dataset": dataset_in_words(dataset, {})}
         for source, values in scores.items():
             published = text.in_brackets(paper_score(dataset, source))
             row[plots.label(source)] = text.mean_and_error(values) + published
