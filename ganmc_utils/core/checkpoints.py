@@ -77,14 +77,18 @@ def save(path: Path, fingerprint: str, tree: dict, note: object = None) -> None:
     """
     tensors = flatten(tree)
     header = {"fingerprint": fingerprint, "note": json.dumps(note)}
-    header["sha256"] = sha256_of(save_tensors(tensors))
+    header["sha256"] = sha256_of(save_tensors(tensors, header))
     write_atomically(path, save_tensors(tensors, header))
 
 
 def sha256_of(content: bytes) -> str:
-    """Sha256 of the body of a safetensors file: its numbers, without the header before them."""
-    length = 8 + int.from_bytes(content[:8], "little")
-    return hashlib.sha256(memoryview(content)[length:]).hexdigest()
+    """Sha256 of all that a safetensors file says, but for the sha256 in its header."""
+    body = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:body])
+    header["__metadata__"].pop("sha256", None)
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    digest.update(memoryview(content)[body:])
+    return digest.hexdigest()
 
 
 def load(
@@ -100,7 +104,7 @@ def load(
         header = json.loads(content[8 : 8 + header_length])["__metadata__"]
         if header["fingerprint"] != fingerprint:
             return None
-        if header.get("sha256", sha256_of(content)) != sha256_of(content):  # older files have none
+        if "sha256" in header and header["sha256"] != sha256_of(content):  # older files have none
             return None
         tensors = load_tensors(content)
         note = json.loads(header["note"])
