@@ -187,7 +187,7 @@ def smallest(students: Iterator[tuple[Callable, object]], judge: Judge) -> Peer:
         p = predict(judge.x)
         peer = Peer(predict, count_nodes(model), None)
         tried.append((judge.distance(p), peer))
-        if judge.loss(p) + judge.standard_error(p) <= judge.max_loss:
+        if judge.is_kept(p, judge.standard_error(p)):
             return peer
     return min(tried, key=lambda pair: pair[0])[1]
 

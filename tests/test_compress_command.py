@@ -28,7 +28,7 @@ from ganmc_utils.core import paths
 X, Y = load_breast_cancer(return_X_y=True, as_frame=True)
 COLUMNS = ["mean radius", "mean texture", "mean area"]
 FRAME = X[COLUMNS].assign(label=np.where(Y == 1, "benign", "malignant"))
-QUICK = ["--student", "tree", "--source", "jitter", "--max-loss", "0.05"]
+QUICK = ["--student", "tree", "--source", "jitter", "--max-loss", "0.05", "--queries", "2000"]
 FOREST = RandomForestClassifier(10, random_state=0).fit(X[COLUMNS], FRAME["label"])
 
 

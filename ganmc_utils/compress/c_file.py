@@ -1,8 +1,10 @@
 """Trees, forests and boosted trees as C (by treelite and tl2cgen), with the columns before them."""
 
 import io
+import os
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +59,7 @@ def c_source(columns: Columns, student: BaseEstimator, classes: np.ndarray | Non
     """
     model = treelite.sklearn.import_model(as_forest(student))
     with tempfile.TemporaryDirectory() as folder:
-        # It notes at each call that treelite is newer than itself; the tests compare predictions.
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        with redirect_stdout(io.StringIO()), without_notes():
             tl2cgen.generate_c_code(model, folder, params={"parallel_comp": 0})
         header = Path(folder, "header.h").read_text()
         body = Path(folder, "main.c").read_text().replace('#include "header.h"', "")
@@ -79,6 +80,22 @@ def c_source(columns: Columns, student: BaseEstimator, classes: np.ndarray | Non
         ending=BOTH_CLASSES if one_output else "",
     )
     return header + body + encoder
+
+
+@contextmanager
+def without_notes() -> Iterator[None]:
+    """Drop what is written to standard error, by libraries in C as well.
+
+    tl2cgen notes at each call that treelite is newer than itself; the tests compare predictions.
+    """
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def float32_text(number: float) -> str:

@@ -1,5 +1,7 @@
 """The model card: what the files are, how good, how large and how fast, and where they end."""
 
+import textwrap
+
 import numpy as np
 import sklearn
 
@@ -172,10 +174,17 @@ def example(columns: Columns) -> str:
     if columns.numbers_:
         medians = columns.transformer_.named_transformers_["numbers"].statistics_
         values = ", ".join(f"{median:.6g}" for median in medians)
-        lines.append(f"    # {', '.join(names[columns.numbers_])}")
-        lines.append(f'    "numbers": np.array([[{values}]], np.float32),')
+        lines.append(wrapped(", ".join(names[columns.numbers_]), "    # "))
+        lines.append('    "numbers": np.array([[')
+        lines.append(wrapped(values, "        "))
+        lines.append("    ]], np.float32),")
     if columns.categories_:
         kinds = [str(kinds[0]) for kinds in columns.kinds_]
-        lines.append(f"    # {', '.join(names[columns.categories_])}")
+        lines.append(wrapped(", ".join(names[columns.categories_]), "    # "))
         lines.append(f'    "categories": np.array([{kinds!r}], object),')
     return "\n".join(lines)
+
+
+def wrapped(text: str, start: str) -> str:
+    """Text in lines of at most 96 columns, each with the same start."""
+    return textwrap.fill(text, 96, initial_indent=start, subsequent_indent=start)

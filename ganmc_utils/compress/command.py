@@ -60,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
         "--task", default="auto", choices=["auto", "classification", "regression"]
     )
     compress.add_argument("--separator", default=",", help="of the columns (a comma)")
+    compress.add_argument(
+        "--queries", type=int, default=0, help="rows that the teacher labels (0: ten for each row)"
+    )
     compress.add_argument("--seconds", type=int, default=120, help="for the search (%(default)s)")
     compress.add_argument("--seed", type=int, default=0)
     return top
@@ -138,6 +141,7 @@ def parameters_of(asked: argparse.Namespace, out: Path) -> dict:
         "max_loss": asked.max_loss,
         "max_nodes": asked.max_nodes,
         "max_bytes": asked.max_bytes,
+        "queries": asked.queries,
         "max_seconds": asked.seconds,
         "seeds": [asked.seed],
     }
@@ -180,21 +184,24 @@ def executed(out: Path) -> Path:
 
 
 def write_page(out: Path) -> None:
-    """The executed notebook as one HTML file; of tagged cells it has the output alone, or none."""
+    """What the executed notebook tells, as one HTML file: no code, no progress bars."""
     from nbconvert import HTMLExporter
 
     config = Config()
     config.TagRemovePreprocessor.enabled = True
-    config.TagRemovePreprocessor.remove_input_tags = ("hide-input",)
     config.TagRemovePreprocessor.remove_cell_tags = (
-        "book",  # exercises, and how to come here
+        "book",  # what is for readers of the book
         "hide-cell",
         "parameters",
         "injected-parameters",
         "plan",
     )
-    exporter = HTMLExporter(config=config, exclude_input_prompt=True, exclude_output_prompt=True)
-    page, _ = exporter.from_notebook_node(nbformat.read(executed(out), as_version=4))
+    exporter = HTMLExporter(config=config, exclude_input=True, exclude_output_prompt=True)
+    notebook = nbformat.read(executed(out), as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+    page, _ = exporter.from_notebook_node(notebook)
     (out / PAGE).write_text(page)
 
 

@@ -31,7 +31,7 @@ MAX_HELD_BACK = 10_000
 MIN_ROWS = 50  # of fewer rows, or of a class of fewer than MIN_OF_CLASS, none are held back
 MIN_OF_CLASS = 5
 QUERIES_PER_ROW = 10
-QUERY_LIMITS = (20_000, 200_000)
+QUERY_LIMITS = (10_000, 200_000)
 MAX_CLASSES = 100
 
 
@@ -274,7 +274,7 @@ class ClassifierCompressor(ClassifierMixin, Compressor):
         max_loss: how much worse the student may be, as a difference of scores.
         max_nodes: limit of the nodes of all trees.
         max_bytes: limit of the bytes of the ONNX file.
-        queries: rows that the teacher labels; "auto": ten for each training row, within 20,000 and
+        queries: rows that the teacher labels; "auto": ten for each training row, within 10,000 and
             200,000.
         max_seconds: for the search. What is reached then is not the same on each machine; give
             more where results must repeat.

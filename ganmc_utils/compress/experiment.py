@@ -121,4 +121,3 @@ def draw_losses(ax: Axes, report: Report, max_loss: float) -> None:
     ax.axvline(max_loss, color="black", linestyle=":", label="limit")
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_xlabel(f"Loss of {METRICS[report.metric]} against the teacher")
-    ax.legend(frameon=False)

@@ -1,5 +1,6 @@
 """The files of a student: ONNX, skops, C, rules and a model card. None needs this package."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,9 @@ def save(compressor, folder: str | Path) -> list[Path]:
     onnx_bytes = onnx_model(columns, student, classes).SerializeToString()
     contents: dict[str, str | bytes] = {
         "model.onnx": onnx_bytes,
-        "model.skops": skops.io.dumps(sklearn_pipeline(compressor)),
+        "model.skops": skops.io.dumps(
+            sklearn_pipeline(compressor), compression=zipfile.ZIP_DEFLATED
+        ),
     }
     if node_tables(student):
         contents["model.c"] = c_source(columns, student, classes)

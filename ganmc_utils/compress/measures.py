@@ -22,7 +22,9 @@ class Interval:
 
     def words(self, digits: int = 3) -> str:
         """For people: 0.912 [0.901, 0.923]."""
-        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+        # Adding 0 makes a negative zero positive.
+        value, low, high = (round(x, digits) + 0 for x in (self.value, self.low, self.high))
+        return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def metric_of(n_classes: int) -> str:

@@ -225,7 +225,7 @@ def fewer_trees(teacher: Teacher, judge: Judge) -> Peer:
     for k in sizes:
         smaller = forest_of(int(k))
         p = smaller.ask(judge.x)
-        if judge.loss(p) + judge.standard_error(p) <= judge.max_loss:
+        if judge.is_kept(p, judge.standard_error(p)):
             break
     return Peer(smaller.ask, smaller.n_nodes(), None)
 

@@ -4,7 +4,13 @@ A student meets the limit where its loss on the validation rows is known to be s
 
     loss = score(teacher) - score(student)         loss + standard error <= max_loss
 
-with the standard error of paired bootstrap resamples. Of those that meet it, the one with the
+with the standard error of paired bootstrap resamples. AUC and accuracy do not see whether
+probabilities can be trusted, so those of a classifier may not be worse than the teacher's by more
+than max_loss either, in the Brier score
+
+    mean over rows of 1/2 sum_c (p_c - [c is the class])^2
+
+Of those that meet it, the one with the
 fewest bytes as an ONNX file is chosen; where none does, the one that is nearest to the teacher:
 
     distance = mean over rows and classes of (teacher's prediction - student's)^2
@@ -38,7 +44,7 @@ from ganmc_utils.compress.students import (
 from ganmc_utils.compress.teachers import Teacher
 from ganmc_utils.core.source import Source
 
-TRIAL_QUERIES = 10_000  # teacher queries for each source that is tried
+TRIAL_QUERIES = 5_000  # teacher queries for each source that is tried
 JITTER_SCALES = (0.1, 0.3, 0.8)
 RESAMPLES = 100  # of the validation rows, for a standard error
 GAN_SHARE = 0.3  # of the time: a GAN is tried only while no more has passed
@@ -95,6 +101,19 @@ class Judge:
         """The loss of predictions for the validation rows; 0 where no score is defined."""
         return float(np.nan_to_num(self.teacher_score - score(self.metric, self.y, p)))
 
+    def brier_loss(self, p: np.ndarray) -> float:
+        """The Brier score of probabilities minus the teacher's; 0 for a regression."""
+        if self.is_regression:
+            return 0.0
+        truth = np.eye(self.n_classes)[self.y]
+        both = [np.square(q - truth).sum(1).mean() / 2 for q in (p, self.teacher)]
+        return float(both[0] - both[1])
+
+    def is_kept(self, p: np.ndarray, standard_error: float) -> bool:
+        """Whether predictions are sure to keep the limit."""
+        surely = self.loss(p) + standard_error <= self.max_loss
+        return surely and self.brier_loss(p) <= self.max_loss
+
     def distance(self, p: np.ndarray) -> float:
         """The mean squared distance of predictions from the teacher's."""
         return float(np.square(self.teacher - p).mean())
@@ -117,12 +136,9 @@ class Trial:
     loss: float
     standard_error: float
     distance: float
+    is_kept: bool  # whether it is sure to keep the limit
     nodes: int | None
     bytes: int
-
-    def meets(self, judge: Judge) -> bool:
-        """Whether its loss is small enough."""
-        return self.loss + self.standard_error <= judge.max_loss
 
     def fits(self, judge: Judge) -> bool:
         """Whether it is small enough."""
@@ -142,12 +158,14 @@ def judged(design: Design, student: BaseEstimator, judge: Judge) -> Trial:
     """The Trial of a fitted student."""
     p = predictions(student, judge.x)
     n_bytes = len(onnx_model(judge.columns, student, judge.classes).SerializeToString())
+    standard_error = judge.standard_error(p)
     return Trial(
         design,
         student,
         judge.loss(p),
-        judge.standard_error(p),
+        standard_error,
         judge.distance(p),
+        judge.is_kept(p, standard_error),
         count_nodes(student),
         n_bytes,
     )
@@ -180,7 +198,7 @@ def climb(
             trial = shortened(trial, x, target, judge, max_bytes)
         if trial.fits(judge):
             trials.append(trial)
-        enough = trial.meets(judge) and family != "boosted"
+        enough = trial.is_kept and family != "boosted"
         if enough or not trial.fits(judge) or trial.bytes > max_bytes:
             break
         # When the time is up, the largest is the last that is tried.
@@ -244,8 +262,7 @@ def shortened(
     longest = max(1, int(n_iterations * share))
     staged = whole.staged_predict if judge.is_regression else whole.staged_predict_proba
     stages = list(itertools.islice(staged(judge.x), longest))
-    losses = np.array([judge.loss(p) for p in stages])
-    meets = np.flatnonzero(losses + trial.standard_error <= judge.max_loss)
+    meets = np.flatnonzero([judge.is_kept(p, trial.standard_error) for p in stages])
     nearest = int(np.argmin([judge.distance(p) for p in stages]))
     n_kept = 1 + int(meets[0] if len(meets) else nearest)
 
@@ -254,7 +271,7 @@ def shortened(
         return tried(replace(trial.design, settings=settings), x, target, judge)
 
     shorter = refitted(n_kept)
-    while len(meets) and not shorter.meets(judge) and n_kept < longest:
+    while len(meets) and not shorter.is_kept and n_kept < longest:
         n_kept = min(longest, int(np.ceil(n_kept * MORE_ITERATIONS)))
         shorter = refitted(n_kept)
     while not shorter.fits(judge) and n_kept > 1:  # a file has bytes beside its trees
@@ -265,7 +282,7 @@ def shortened(
 
 def best_of(trials: list[Trial], judge: Judge) -> Trial:
     """The smallest student that meets the limit, else the one nearest to the teacher."""
-    meeting = [trial for trial in trials if trial.meets(judge)]
+    meeting = [trial for trial in trials if trial.is_kept]
     if meeting:
         return min(meeting, key=lambda trial: trial.bytes)
     return min(trials, key=lambda trial: trial.distance)
@@ -415,7 +432,7 @@ class Search:
         trials: list[Trial] = []
         for family in self.families:
             self.bar.set_postfix_str(family)
-            smallest = min((t.bytes for t in trials if t.meets(self.judge)), default=np.inf)
+            smallest = min((t.bytes for t in trials if t.is_kept), default=np.inf)
             is_last_resort = family == "boosted" and smallest == np.inf
             if trials and self.judge.time_is_up() and not is_last_resort:
                 self.bar.update()
@@ -438,7 +455,7 @@ class Search:
         if trial.nodes:
             size += f" and {trial.nodes:,} nodes"
         loss = f"{trial.loss:+.4f} ± {trial.standard_error:.4f} of {metric}"
-        if trial.meets(self.judge):
+        if trial.is_kept:
             sentences.append(
                 f"Of {len(trials)} students, {trial.design.words()} has the smallest file, "
                 f"{size}, that loses no more than {self.judge.max_loss:g} ({loss})."

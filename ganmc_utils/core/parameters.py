@@ -702,7 +702,7 @@ class OwnModel(Parameters):
     max_bytes: Count | None = Field(description="Limit of the bytes of the ONNX file. Null: none.")
     queries: int = Field(
         ge=0,
-        description="Rows that the teacher labels. 0: ten for each training row, within 20,000 "
+        description="Rows that the teacher labels. 0: ten for each training row, within 10,000 "
         "and 200,000.",
     )
     max_seconds: Count = Field(description="Time for the search for source and student.")
