@@ -5,13 +5,15 @@ CORES   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 PYTHON  ?= python3
 BIN     := .venv/bin
 RUN     := results/$(PROFILE)
+WHERE   := $(if $(EXECUTOR),--workflow-profile cluster/$(EXECUTOR),--cores $(CORES))
 PARTS   := notebooks records figures tables
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 ifdef DATA_DIR
 export GANMC_DATA := $(shell python3 -c 'import os, sys; print(os.path.abspath(sys.argv[1]))' "$(DATA_DIR)")
 endif
 
-.PHONY: book run site test test-style test-package test-notebooks test-stages bench publish clean
+.PHONY: book run plan site test test-style test-package test-notebooks test-stages test-cluster
+.PHONY: bench publish torture clean
 
 book: run
 	@rm -rf $(RUN)/site/published && mkdir -p $(RUN)/site/published
@@ -22,10 +24,14 @@ book: run
 	@jupyter-book build -q -W -n --keep-going $(RUN)/site
 	@echo "Open $(CURDIR)/$(RUN)/site/_build/html/index.html"
 
-# --nolock: after a kill the next run must go on at once.
+# EXECUTOR names a folder of cluster/; without one this machine runs every job.
 run: .venv/.installed
-	@snakemake --cores $(CORES) --nolock --rerun-incomplete --rerun-triggers mtime --quiet rules \
-	    --config profile=$(PROFILE)
+	@python -m ganmc_utils.core.workflow "$(PROFILE)" $(if $(UNITS),units=$(UNITS)) $(WHERE) || { \
+	    find "$(RUN)/logs" -name '*.log' -newer "$(RUN)/.lock" -exec tail -qn 1 {} + 2>/dev/null \
+	    | grep Error >&2; exit 1; }  # what stopped a chapter is the last line on the screen
+
+plan: .venv/.installed
+	@python benchmarks/schedule.py plan $(PROFILE)
 
 site: .venv/.installed
 	@jupyter-book build -q -W -n --keep-going .
@@ -38,7 +44,7 @@ test-style: .venv/.installed
 	@ruff format --check -q . && ruff check -q .
 
 test-package:
-	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests --ignore tests/test_stages.py
+	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests --ignore tests/test_stages.py --ignore tests/test_cluster.py
 
 test-stages:
 	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests/test_stages.py
@@ -46,6 +52,11 @@ test-stages:
 test-notebooks:
 	@OMP_NUM_THREADS=1 GANMC_THREADS=1 GANMC_OUT=$$(mktemp -d) \
 	    pytest --nbval-lax --nbval-cell-timeout=600 notebooks
+
+# It needs root for a SLURM of its own, and the packages that tests/test_cluster.py names.
+test-cluster: .venv/.installed
+	@pip install -q -r cluster/requirements.txt
+	@pytest -rs tests/test_cluster.py
 
 bench: .venv/.installed
 	@python benchmarks/bench.py
@@ -55,6 +66,10 @@ bench: .venv/.installed
 publish: .venv/.installed
 	@python book/publish.py $(if $(filter file,$(origin PROFILE)),,"$(PROFILE)")
 	@python book/headline.py
+
+# Kills, a full disk, Ctrl-C and two runs at once: results must be as those of a quiet run.
+torture: .venv/.installed
+	@python tests/torture.py
 
 clean:
 	rm -rf _build results .snakemake

@@ -57,7 +57,7 @@ def read(path: Path) -> dict:
 
 def known_profiles() -> list[str]:
     """The profiles that can be run."""
-    folders = [f.name for f in (paths.ROOT / "profiles").iterdir() if any(f.glob("[0-9]*.yml"))]
+    folders = {file.parent.name for file in paths.ROOT.glob("profiles/*/[0-9]*.yml")}
     return [QUICK, *sorted(folders)]
 
 

@@ -12,6 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ganmc_utils.core import profiles
+from ganmc_utils.core.errors import GanmcError
+
 OPTIONS = ["--rerun-incomplete", "--rerun-triggers", "mtime", "--quiet", "rules"]
 
 
@@ -32,10 +35,16 @@ def main(words: list[str]) -> int:
     profile, *others = words
     settings = [word for word in others if "=" in word and not word.startswith("-")]
     options = [word for word in others if word not in settings]
+    try:
+        profiles.check(profile)
+    except GanmcError as failed:
+        print(f"GanmcError: {failed}", file=sys.stderr)
+        return 1
     folder = Path("results") / profile
     if not hold_lock(folder):
         print(f"{folder}: another run is under way; wait for its end, or stop it", file=sys.stderr)
         return 1
+    os.utime(folder / ".lock")  # logs that are newer are of this run
     command = ["snakemake", *OPTIONS, *options, "--config", f"profile={profile}", *settings]
     if list(Path(".snakemake/locks").glob("*")):
         subprocess.run([*command, "--unlock"], check=True, stderr=subprocess.DEVNULL)
