@@ -8,8 +8,8 @@ PROFILE = config.get("profile", "quick")
 OUT = f"results/{PROFILE}"
 UNITS_ARE_JOBS = bool(int(config.get("units", PROFILE not in ("quick", "laptop"))))
 
-# Two jobs share the cores of this machine. A cluster has no such number: its profile gives one.
-THREADS = int(config.get("threads", max(1, (workflow.cores or 2) // 2)))
+# A cluster's profile says how many cores a job has. Here two jobs share the cores of this machine.
+THREADS = int(config["threads"]) if "threads" in config else max(1, workflow.cores // 2)
 CHAPTERS = {
     "00_teachers_and_gan": [],
     "01_dnn_compression": ["00_teachers_and_gan"],
