@@ -106,7 +106,8 @@ def test_students_without_generated_images_learn_from_the_training_images(chapte
 
 
 @pytest.mark.parametrize(
-    "a, words", [([0.9, 0.8], "is above b"), ([0.7, 0.6], "is below b"), ([0.9, 0.6], "cannot be")]
+    "a, words",
+    [([0.9, 0.8], "beats b"), ([0.7, 0.6], "does worse"), ([0.9, 0.6], "is not clearly")],
 )
 def test_words_claim_no_more_than_the_interval(chapter, a, words):
     b = [0.8, 0.701]
@@ -131,6 +132,16 @@ def test_exercises_change_a_parameter_that_there_is():
     assert len(changed) >= 3
     for name, value in changed:
         assert type(defaults(NOTEBOOK)[name])(value) != defaults(NOTEBOOK)[name]
+
+
+def test_sizes_in_the_text_are_the_parameters():
+    """A size stands before its name, such as "300 points (`n_moons`)"."""
+    text = "\n".join("".join(cell["source"]) for cell in cells_of("notebooks"))
+    sizes = re.findall(r"(\d+) [a-z ]+\(`(\w+)`\)", text)
+    assert len(sizes) >= 4
+    assert [(int(size), name) for size, name in sizes] == [
+        (defaults(NOTEBOOK)[n], n) for _, n in sizes
+    ]
 
 
 def test_the_published_page_is_this_notebook():

@@ -35,7 +35,7 @@ STYLE = {
     "jitter": ("Jitter", "#0072B2"),
     "smote": ("SMOTE", "#56B4E9"),
     "munge": ("MUNGE", "#CC79A7"),
-    "munge_authors": ("MUNGE, authors' code", "#8C5A86"),
+    "munge_authors": ("MUNGE, GAN-MC authors", "#8C5A86"),
     "mixup": ("Mixup", "#B8A600"),
     "flips": ("Flips + crops", "#6A51A3"),
     "fresh": ("Fresh real data", "#4D4D4D"),
@@ -279,7 +279,7 @@ GRID = (
     "display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,{least}),1fr));"
     "gap:6px;background:#fff;padding:6px"
 )
-COLUMNS = "columns:26rem;column-gap:6px;background:#fff;padding:6px"  # of different heights
+COLUMNS = "columns:19rem;column-gap:6px;background:#fff;padding:6px"  # of different heights
 LEGEND = (
     "display:flex;flex-wrap:wrap;gap:2px 18px;justify-content:center;background:#fff;"
     "color:#222;padding:0 6px 8px;font-size:85%;line-height:1.4"
