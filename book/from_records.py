@@ -18,7 +18,6 @@ from pathlib import Path
 
 from ganmc_utils.core import records
 from ganmc_utils.report import answers, findings, reproduction_report
-from ganmc_utils.report.phrases import listed
 
 SMOKE_TEST = (
     "<strong>Smoke test</strong>: quick settings, small data that are not the paper's. No evidence."
@@ -68,8 +67,8 @@ def moons(folder: Path) -> str:
         text = "".join(output.get("data", {}).get("text/markdown", []))
         rows = re.findall(r"(?m)^\| ([^|]+) \| ([\d.]+%) \|$", text)
         if rows:
-            means = listed(f"{name[0].lower()}{name[1:]} {mean}" for name, mean in rows)
-            return f"Means over all seeds of that chapter: {means}."
+            means = "; ".join(f"{name[0].lower()}{name[1:]}: {mean}" for name, mean in rows)
+            return f"On average over the seeds of that chapter: {means}."
     return ""
 
 
