@@ -5,14 +5,20 @@
 set -eu
 command=$1 folder=$(realpath -m "$2")
 export SLURM_CONF=$folder/slurm.conf
+installed=/etc/slurm/slurm.conf  # jobs look there: Snakemake takes SLURM's variables from them
 
 stop_all() {
     for pid in slurmd slurmctld munged; do
         [ ! -f "$folder/$pid.pid" ] || kill "$(cat "$folder/$pid.pid")" 2>/dev/null || true
     done
+    [ "$(readlink $installed)" != "$SLURM_CONF" ] || rm $installed
 }
 
 start_all() {
+    if [ -e $installed ]; then
+        echo "$installed is there: this machine has a SLURM already" >&2
+        exit 1
+    fi
     mkdir -p "$folder"/{state,spool,munge}
     chmod 711 "$folder"/munge
     dd if=/dev/urandom of="$folder/munge/key" bs=1 count=1024 status=none
@@ -45,9 +51,11 @@ KillWait=30
 MinJobAge=300
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
-NodeName=$(hostname -s) CPUs=$(nproc) RealMemory=$(($(free -m | awk '/Mem:/ {print $2}') * 9 / 10)) State=UNKNOWN
+NodeName=$(hostname -s) CPUs=$(nproc --all) RealMemory=$(($(free -m | awk '/Mem:/ {print $2}') * 9 / 10)) State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
+    mkdir -p "$(dirname $installed)"
+    ln -sf "$SLURM_CONF" $installed
     slurmctld
     slurmd
     for _ in $(seq 60); do
