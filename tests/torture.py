@@ -22,7 +22,7 @@ from pathlib import Path
 from ganmc_utils.core import paths, records
 
 CHAPTERS = ("02_p_fake_sweep", "06_random_forests")
-TIMED = ("seconds", "rows_per_second", "speedup", "latency", "microseconds")
+TIMED = ("seconds", "rows_per_second", "speedup")  # of metrics, how they begin
 LEFT_OUT = shutil.ignore_patterns(
     "_build", "results", ".git", ".snakemake", ".hypothesis", "__pycache__", "published", ".venv"
 )
