@@ -19,6 +19,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from ganmc_utils.compress.columns import Columns, DataError
 from ganmc_utils.compress.estimators import ClassifierCompressor, RegressorCompressor
 from ganmc_utils.compress.measures import area_under_curve
+from ganmc_utils.compress.onnx_file import (
+    onnx_inputs,
+    onnx_model,
+    onnx_predictions,
+    onnx_session,
+)
 from ganmc_utils.compress.search import Judge
 from ganmc_utils.compress.sources import SOURCES, Gan, TrainingRows, make_source
 from ganmc_utils.compress.students import (
@@ -341,3 +347,35 @@ def test_whatever_cannot_be_used_is_one_line(change, rows, y, says):
     assert says in str(raised.value)
     assert "\n" not in str(raised.value)
     assert ";" in str(raised.value)
+
+
+def test_probabilities_that_are_ordered_rightly_but_wrong_do_not_keep_the_limit():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    p = np.clip(y * 0.8 + rng.random(400) * 0.2, 0, 1)
+    teacher = np.column_stack([1 - p, p])
+    judge = Judge("auc", None, np.array([0, 1]), None, y, teacher, 0.01, None, None, 0, np.inf)
+    shrunken = 0.5 + (teacher - 0.5) / 10
+    assert judge.loss(shrunken) == 0
+    assert judge.is_kept(teacher, 0.0)
+    assert not judge.is_kept(shrunken, 0.0)
+    by_hand = np.square(shrunken[:, 1] - y).mean() - np.square(p - y).mean()
+    assert judge.brier_loss(shrunken) == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("family", ["tree", "forest", "boosted"])
+def test_thresholds_between_neighbouring_float32_numbers_are_float32(family):
+    """Halfway between neighbours, a threshold rounded to float32 may be the upper one."""
+    low = np.float32(1000)
+    steps = np.array([low, np.nextafter(low, np.float32(2000))], np.float32)
+    high = np.nextafter(steps[1], np.float32(2000))
+    x = np.repeat(np.array([*steps, high], np.float32), 200)[:, None]
+    target = np.repeat([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], 200, axis=0)
+    columns = Columns().fit(x, target[:, 1])
+    settings = LADDERS[family][0] | ({"max_iter": 20} if family == "boosted" else {})
+    settings["max_leaf_nodes"] = 4
+    student = fit_student(new_student(Design(family, settings), columns, False, 0), x, target)
+    np.testing.assert_array_equal(predictions(student, x).argmax(1), target.argmax(1))
+    model = onnx_model(columns, student, np.array([0, 1]))
+    p = onnx_predictions(onnx_session(model), onnx_inputs(columns, x))
+    np.testing.assert_array_equal(p.argmax(1), target.argmax(1))

@@ -655,8 +655,8 @@ class OwnModel(Parameters):
         description="Where the model's files are written. Empty: `own_model` in `out_dir`."
     )
     table: str = Field(
-        description="Where the rows come from: `breast_cancer`, `magic`, `higgs`, `evergreen`, "
-        "or `csv` for a file of your own."
+        description="The rows: a table of the book, such as `magic`, or `csv` for a file of your "
+        "own."
     )
     path: str = Field(description="The csv file. Empty unless the table is `csv`.")
     separator: str = Field(min_length=1, description="What separates the columns of the csv file.")
