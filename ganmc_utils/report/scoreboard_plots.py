@@ -6,9 +6,13 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import blended_transform_factory
 
 from ganmc_utils.report import text
 from ganmc_utils.report.claim import Judgement
+from ganmc_utils.report.phrases import dataset_in_words
 
 # verdict: (colour, marker); blue and red that the colour-blind can tell apart, no source's colours.
 VERDICT_STYLE = {
@@ -18,10 +22,11 @@ VERDICT_STYLE = {
 }
 PAPER = {"color": "black", "marker": "|", "markersize": 11, "markeredgewidth": 2, "ls": "none"}
 
-PANEL_SIZE = (4.8, 4.0)  # inches; the height follows from the rows
-LINE_HEIGHT = 0.118  # inches
-LEAST_LINES = 1.4  # of a row
-LABEL_WIDTH = 44  # characters
+PANEL_SIZE = (4.0, 4.0)  # inches, so that type is legible on a phone; the height follows the rows
+LINE_HEIGHT = 0.165  # inches; places are counted in lines
+LABEL_WIDTH = 50  # characters
+FONT_SIZE = 9.5
+BAND = "#EEEEEE"  # behind the words of a claim
 LARGEST_DRAWN = 0.35  # accuracy, AUC and scores differ by less; other units are written
 
 IN_BRACKETS = re.compile(r" \([^)]*\)")
@@ -36,19 +41,9 @@ def rows_of(judgements: Sequence[Judgement]) -> dict[tuple[str, str], list[Judge
     return rows
 
 
-def labels_of(keys: Sequence[tuple[str, str]]) -> list[str]:
-    """What stands before the rows: a claim once, above its datasets where there are several.
-
-    The table has what the claim says in brackets.
-    """
-    several = len({dataset for _, dataset in keys}) > 1
-    labels, last = [], None
-    for words, dataset in keys:
-        short = textwrap.fill(IN_BRACKETS.sub("", words), LABEL_WIDTH)
-        parts = [short] if words != last else []
-        labels.append("\n".join(parts + [dataset] if several else parts))
-        last = words
-    return labels
+def words_of(claim_words: str) -> str:
+    """A claim in the width of a panel; the table has what it says in brackets."""
+    return textwrap.fill(IN_BRACKETS.sub("", claim_words), LABEL_WIDTH)
 
 
 def verdict_panel(judgements: Sequence[Judgement]) -> Callable[[Axes], None]:
@@ -57,24 +52,43 @@ def verdict_panel(judgements: Sequence[Judgement]) -> Callable[[Axes], None]:
 
 
 def draw_verdicts(ax: Axes, judgements: Sequence[Judgement]) -> None:
-    """One row per claim and dataset; its methods stand closely one below the other."""
+    """A claim in words, below it a row for each dataset; methods stand closely in one row."""
     rows = rows_of(judgements)
-    labels = labels_of(list(rows))
     limit = largest_drawn(judgements)
-    top, places = 0.0, []
-    for label, of_row in zip(labels, rows.values()):
-        height = max(LEAST_LINES, label.count("\n") + 1.4, 0.3 + 0.7 * len(of_row))
-        places.append(top + height / 2)
-        draw_row(ax, places[-1], of_row, limit)
+    top, place_of, last = 0.0, {}, None
+    for (claim_words, dataset), of_row in rows.items():
+        if claim_words != last:
+            top = draw_words(ax, top, words_of(claim_words))
+            last = claim_words
+        height = 0.5 + 0.7 * len(of_row)
+        place_of[top + height / 2] = dataset_in_words(dataset, {})
+        draw_row(ax, top + height / 2, of_row, limit)
         top += height
     ax.figure.set_size_inches(PANEL_SIZE[0], 0.75 + LINE_HEIGHT * top)
     ax.axvline(0, color="black", lw=0.8, zorder=0)
-    ax.set_yticks(places, labels, fontsize=7.5)
-    ax.set(ylim=(top, 0), xlim=(-1.08 * limit, 1.08 * limit))
-    ax.set_xlabel("Difference", fontsize=8)
-    ax.tick_params(axis="x", labelsize=8)
+    has_several = len({dataset for _, dataset in rows}) > 1
+    ax.set_yticks(list(place_of), list(place_of.values()) if has_several else [""] * len(place_of))
+    ax.set(ylim=(top, 0), xlim=(-1.12 * limit, 1.12 * limit))
+    ax.set_xlabel("Difference", fontsize=FONT_SIZE)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.tick_params(labelsize=FONT_SIZE)
+    ax.tick_params(axis="y", length=0)
+    ax.spines[["left", "right", "top"]].set_visible(False)  # they would cross the words
     ax.grid(axis="x", alpha=0.3)
     add_legend_entries(ax)
+
+
+def draw_words(ax: Axes, top: float, words: str) -> float:
+    """The words of a claim across the whole panel from line `top` on; the line that follows."""
+    height = 1.1 * (words.count("\n") + 1) + 0.3
+    across = blended_transform_factory(ax.figure.transFigure, ax.transData)
+    band = Rectangle((0, top), 1, height, transform=across, color=BAND, lw=0, clip_on=False)
+    band.set_in_layout(False)
+    ax.add_patch(band)
+    middle = top + height / 2
+    label = ax.text(0.01, middle, words, transform=across, fontsize=FONT_SIZE, va="center")
+    label.set_in_layout(False)
+    return top + height
 
 
 def draw_row(ax: Axes, place: float, of_row: Sequence[Judgement], limit: float) -> None:
@@ -106,10 +120,12 @@ def draw_verdict(ax: Axes, place: float, judgement: Judgement, limit: float) -> 
     bounds = bounds_of(judgement)
     if max(abs(bound) for bound in bounds) > limit:
         words = text.difference_and_interval(judgement.interval)
-        side = 0.97 * limit if judgement.interval.mean > 0 else -0.97 * limit
+        side = limit if judgement.interval.mean > 0 else -limit
         alignment = "right" if side > 0 else "left"
-        ax.text(side, place, words, color=colour, fontsize=7.5, ha=alignment, va="center")
-        ax.plot(side * 1.04, place, marker, color=colour, ms=5)
+        look = {"color": colour, "fontsize": 8, "ha": alignment, "va": "center"}
+        look["bbox"] = {"color": "white", "pad": 0.5}  # over the line at zero
+        ax.text(0.95 * side, place, words, **look)
+        ax.plot(1.02 * side, place, marker, color=colour, ms=5)
         return
     ax.plot([bounds[0], bounds[-1]], [place, place], color=colour, lw=1.4)
     face = "white" if judgement.verdict == "inconclusive" else colour
