@@ -359,7 +359,7 @@ def check_samples(x: Tensor, real: Array, fewest: int) -> None:
 
 
 def check_units(rows: np.ndarray, real: np.ndarray) -> None:
-    """Raises GanmcError for rows (n, d) in other units: a mean is FAR from that of the real ones."""
+    """Raises GanmcError for rows (n, d) in other units: means FAR from those of the real rows."""
     mean, deviation = real.mean(axis=0, dtype=np.float64), real.std(axis=0, dtype=np.float64)
     off = np.abs(rows.mean(axis=0, dtype=np.float64) - mean) / np.where(deviation, deviation, 1)
     if off.max() > FAR:
