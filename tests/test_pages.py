@@ -189,6 +189,6 @@ def test_verdicts_are_counted_by_section_and_family():
 def test_time_counts_each_stored_result_once():
     shared, own = {"gan.json": 60.0, "a.json": 30.0}, {"gan.json": 60.0, "b.json": 40.0}
     of = [record([row()]).model_copy(update={"results": results}) for results in (shared, own)]
-    assert reproduction_report.time_of_all(of) == "2 minutes of computing"
+    assert reproduction_report.time_of_all(of) == "2 minutes"
     nameless = record([row()]).model_copy(update={"notebook": "01_dnn_compression"})
     assert reproduction_report.time_of_all([*of, nameless]) == ""
