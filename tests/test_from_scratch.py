@@ -137,7 +137,7 @@ def test_exercises_change_a_parameter_that_there_is():
 def test_sizes_in_the_text_are_the_parameters():
     """A size stands before its name, such as "300 points (`n_moons`)"."""
     text = "\n".join("".join(cell["source"]) for cell in cells_of("notebooks"))
-    sizes = re.findall(r"(\d+) [a-z ]+\(`(\w+)`\)", text)
+    sizes = re.findall(r"(\d+) [a-z\s]+\(`(\w+)`\)", text)
     assert len(sizes) >= 4
     assert [(int(size), name) for size, name in sizes] == [
         (defaults(NOTEBOOK)[n], n) for _, n in sizes
