@@ -37,7 +37,9 @@ LEARNING_RATE = 0.2  # of boosted trees, at least: few large steps make small st
 SHRINKAGE = 0.05  # of the target that a constant step may leave after the last iteration
 BOOSTED_TREES = 400  # at most, but for the iterations that many classes need
 MAX_ROWS = {"linear": 20_000, "network": 60_000}  # of soft labels; more change these little
-NETWORK_EPOCHS = 20
+NETWORK_STEPS = 6000  # of training, whatever the number of rows
+NETWORK_EPOCHS = (20, 300)  # at least, and at most
+NETWORK_BATCH = 200
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def new_student(design: Design, columns: Columns, is_regression: bool, seed: int
     kind = MLPRegressor if is_regression else MLPClassifier
     network = kind(
         hidden_layer_sizes=(hidden,),
-        max_iter=NETWORK_EPOCHS,
+        batch_size=NETWORK_BATCH,
         learning_rate_init=3e-3,
         random_state=seed,
         tol=0,
@@ -158,11 +160,20 @@ def fit_classifier(student: BaseEstimator, x: np.ndarray, target: np.ndarray) ->
     rows, classes, weights = soft_labels(target)
     if isinstance(student, Pipeline):
         kept = some_rows(student, classes)
+        set_epochs(student, len(kept))
         student.fit(x[rows[kept]], classes[kept], model__sample_weight=weights[kept])
     else:
         student.fit(x[rows], classes, sample_weight=weights)
         round_thresholds(student)
     return student
+
+
+def set_epochs(student: Pipeline, n: int) -> None:
+    """Give a network of n rows about NETWORK_STEPS steps: one of few labels learns as long."""
+    model = student["model"]
+    if hasattr(model, "hidden_layer_sizes"):
+        epochs = int(np.clip(NETWORK_STEPS * NETWORK_BATCH // n, *NETWORK_EPOCHS))
+        model.set_params(max_iter=epochs, batch_size=min(NETWORK_BATCH, n))
 
 
 def some_rows(student: Pipeline, classes: np.ndarray) -> np.ndarray:
@@ -179,6 +190,7 @@ def fit_regressor(student: BaseEstimator, x: np.ndarray, target: np.ndarray) -> 
         round_thresholds(student)
         return student
     x, target = x[: MAX_ROWS["network"]], target[: MAX_ROWS["network"]]
+    set_epochs(student, len(x))
     mean, deviation = target.mean(), target.std() or 1.0
     student.fit(x, (target - mean) / deviation)
     model = student["model"]
