@@ -139,7 +139,10 @@ def test_chapter_07_scores_the_tabular_gans_of_chapter_06(folder):
 
 @pytest.mark.parametrize("notebook", parameters.NOTEBOOKS)
 def test_a_profile_is_what_its_published_record_used(notebook):
-    record = records.load(paths.ROOT / "published" / "records" / f"{notebook}.json")
+    path = paths.ROOT / "published" / "records" / f"{notebook}.json"
+    if not path.exists():
+        pytest.skip("not published yet")
+    record = records.load(path)
     if record.profile not in FOLDERS:
         pytest.skip(f"published at {record.profile} settings, which are the notebook's own")
     used = {k: v for k, v in record.parameters.items() if k not in LEFT_TO_THE_MACHINE}
