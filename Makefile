@@ -12,8 +12,8 @@ ifdef DATA_DIR
 export GANMC_DATA := $(shell python3 -c 'import os, sys; print(os.path.abspath(sys.argv[1]))' "$(DATA_DIR)")
 endif
 
-.PHONY: book run plan site test test-style test-package test-notebooks test-stages test-cluster
-.PHONY: bench publish torture clean
+.PHONY: book run plan site bench publish torture clean test test-style test-package test-notebooks
+.PHONY: test-compress test-stages test-cluster
 
 book: run
 	@rm -rf $(RUN)/site/published && mkdir -p $(RUN)/site/published
@@ -37,14 +37,18 @@ site: .venv/.installed
 	@jupyter-book build -q -W -n --keep-going .
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
-test: .venv/.installed test-style  # then three parts, two at a time, a core each
-	@$(MAKE) -j2 -Otarget --no-print-directory test-package test-notebooks test-stages
+test: .venv/.installed test-style  # then four parts, two at a time, a core each
+	@$(MAKE) -j2 -Otarget --no-print-directory test-package test-notebooks test-stages test-compress
 
 test-style: .venv/.installed
 	@ruff format --check -q . && ruff check -q .
 
 test-package:
-	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests --ignore tests/test_stages.py --ignore tests/test_cluster.py
+	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests --ignore-glob "tests/test_compress*" \
+	    --ignore tests/test_stages.py --ignore tests/test_cluster.py
+
+test-compress:
+	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests/test_compress*
 
 test-stages:
 	@OMP_NUM_THREADS=1 GANMC_THREADS=1 pytest tests/test_stages.py

@@ -264,7 +264,7 @@ def test_ctrl_c_ends_with_one_line(data, tmp_path):
     deadline = time.monotonic() + 60
     while not (tmp_path / "run").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
-    time.sleep(4)
+    time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130

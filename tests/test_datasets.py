@@ -230,7 +230,7 @@ def test_authors_preparation():
         (GOOD.replace("yes", "no"), ["one class only (no)", "two classes"]),
         (GOOD + "5,5,maybe\n", ["more than two classes (3)"]),
         (GOOD.replace("yes", ""), ["1 rows", "column label", "remove"]),
-        (GOOD + "1,2,3,4\n", ["cannot be read", "comma"]),
+        (GOOD + "1,2,3,4\n", ["line 5 has 4 fields", "comma"]),
         (b"\xff\xfe\x00,\n", ["cannot be read", "UTF-8"]),
     ],
 )

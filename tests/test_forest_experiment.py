@@ -222,7 +222,7 @@ def gan_names(**task):
 
 def test_the_name_of_a_gan_says_all_that_it_depends_on():
     names = gan_names()
-    assert gan_names(name="as chapter 07 calls it", max_trees=1) == names
+    assert gan_names(name="as_chapter_07_calls_it", max_trees=1) == names
     for change in (
         {"gans": [{"class_weight": 1.0, "members": 3}]},
         {"gans": [{"class_weight": 0.1, "members": 2}]},

@@ -237,7 +237,7 @@ def test_the_image_gan_has_the_papers_noise(tmp_path):
 
 def test_students_are_the_same_alone_and_in_a_sweep(tmp_path):
     sweep = rows_of_chapter("02_p_fake_sweep", tmp_path / "a", p_fakes=[0.0, 0.5, 1.0])
-    alone = rows_of_chapter("02_p_fake_sweep", tmp_path / "b", p_fakes=[0.5], sets=[1])
+    alone = rows_of_chapter("02_p_fake_sweep", tmp_path / "b", p_fakes=[0.0, 0.5], sets=[1])
 
     def half(rows):
         rows = [r for r in rows if r.setting.get("p_fake") == 0.5 and r.seed == 1]
@@ -274,7 +274,7 @@ def test_the_gan_epoch_is_chosen_on_validation(tmp_path):
 
 
 def test_a_batch_larger_than_the_data_is_one_line(tmp_path):
-    with pytest.raises(GanmcError, match="batch 200 is larger"):
+    with pytest.raises(GanmcError, match="the batch of teacher is 200, larger"):
         run_toy_chapter("04_gan_quality", tmp_path, teacher=TOY["teacher"] | {"batch": 200})
 
 

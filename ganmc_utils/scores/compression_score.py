@@ -431,8 +431,7 @@ class ImageStudents:
         """The teacher's logits (n, K) of images x."""
         try:
             is_network = isinstance(self.teacher, nn.Module)
-            with torch.no_grad():
-                z = training.logits(self.teacher, x) if is_network else self.teacher(x)
+            z = training.logits(self.teacher, x) if is_network else self.teacher(x)
             z = torch.as_tensor(z, dtype=torch.float32, device=self.device).detach()
         except Exception as failed:  # whatever a function of the user's own may raise
             problem = f"fails on images of shape {tuple(x.shape)} ({failed})"
