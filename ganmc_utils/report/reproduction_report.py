@@ -12,7 +12,7 @@ from ganmc_utils.core import paths
 from ganmc_utils.core.records import Record
 from ganmc_utils.forests import claims as forest_claims
 from ganmc_utils.networks import claims as network_claims
-from ganmc_utils.report import findings, text
+from ganmc_utils.report import answers, findings, text
 from ganmc_utils.report.phrases import dataset_in_words, duration
 from ganmc_utils.report.statistics import VERDICTS
 from ganmc_utils.scores import claims as score_claims
@@ -149,8 +149,9 @@ def task_facts(task: dict) -> dict[str, str]:
 
 
 def compute_used(run_records: Mapping[str, Record]) -> str:
-    """What each chapter took, on which machine, and all of them together."""
-    if not run_records:
+    """What each chapter of the paper took, on which machine, and all of them together."""
+    of_paper = [record for record in run_records.values() if record.notebook in answers.ANSWERS]
+    if not of_paper:
         return NOT_RUN
     rows = [
         {
@@ -159,10 +160,9 @@ def compute_used(run_records: Mapping[str, Record]) -> str:
             "Computing": computing_time(record),
             "Machine": findings.listed_machines(record),
         }
-        for record in run_records.values()
-        if record.notebook != findings.SCOREBOARD  # it computes nothing of its own
+        for record in of_paper
     ]
-    total = time_of_all(list(run_records.values()))
+    total = time_of_all(of_paper)
     if total:
         rows.append({"Chapter": "all", "Computing": total})
     return text.markdown(text.table_of(rows))
