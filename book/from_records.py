@@ -26,8 +26,7 @@ SMOKE_TEST = (
 
 def records_of(folder: Path) -> dict:
     """The records of a book, by notebook."""
-    files = sorted((folder / "published" / "records").glob("*.json"))
-    run_records = [records.load(file) for file in files]
+    run_records = records.load_all(folder / "published" / "records")
     return {record.notebook: record for record in run_records}
 
 

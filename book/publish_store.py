@@ -24,9 +24,7 @@ PASSING = "fold_"  # begins the names of teachers that are only needed for their
 
 def named_by_records(folder: Path) -> set[str]:
     """The files of the store that the records of a folder name, with their weights."""
-    files = set()
-    for path in sorted((folder / "records").glob("*.json")):
-        files |= set(records.load(path).results)
+    files = {file for record in records.load_all(folder / "records") for file in record.results}
     return files | {Path(file).with_suffix(".safetensors").name for file in files}
 
 

@@ -128,6 +128,11 @@ def table_text(n=60, **columns):
 NOTES = [f"text {i % 100}" for i in range(200)]
 BAD_TABLES = {
     "text of 100 kinds": (table_text(200, note=NOTES), "column note: 100 different texts", "group"),
+    "rows longer than the header": (
+        "a,b,y\n" + "1,2,3,0\n4,5,6,1\n" * 40,
+        "line 2 has 4 fields, the header 3",
+        "name every column",
+    ),
     "one row": (table_text(1), "1 row; ", "bring 50"),
     "no rows": ("a,y\n", "0 rows; ", "bring 50"),
     "an empty file": ("", "is empty", "column names"),
@@ -143,7 +148,7 @@ BAD_TABLES = {
     "an all-missing column": (table_text(b=np.nan), "column b: all values are missing", "drop it"),
     "infinity": (table_text(b=np.inf), "column b: infinity", "replace"),
     "semicolons": (table_text().replace(",", ";"), "one column, with ';'", "--separator ';'"),
-    "lines of other lengths": ("a,y\n1,0\n1,2,3,4\n" * 60, "cannot be read as a table", "save"),
+    "lines of other lengths": ("a,y\n1,0\n1,2,3,4\n" * 60, "line 3 has 4 fields, the header 2", "name every"),
 }
 
 

@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from ganmc_utils.compress.columns import check_names
 from ganmc_utils.compress.estimators import MAX_CLASSES, MIN_ROWS
 from ganmc_utils.core.errors import user_error
-from ganmc_utils.forests.data import first_names
+from ganmc_utils.forests.data import check_row_lengths, first_names
 
 MEMORY_PER_BYTE = 5  # of a file: text becomes numbers, and both are there for a moment
 MAX_NUMERIC_CLASSES = 20  # a target of more different whole numbers is a regression's
@@ -39,14 +39,16 @@ def read_rows(path: str | Path, separator: str = ",") -> pd.DataFrame:
     check_size(path)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file, delimiter=separator), [])
-        check_header(header, path, separator)
+            rows = csv.reader(file, delimiter=separator)
+            header = next(rows, [])
+            check_header(header, path, separator)
+            check_row_lengths(rows, len(header), path)
         frame = pd.read_csv(path, sep=separator, low_memory=False, encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise user_error(
             path, "not in UTF-8", f"convert it (iconv -t utf-8 {path.name} > utf8.csv)"
         ) from None
-    except (OSError, ValueError) as failed:
+    except (OSError, ValueError, csv.Error) as failed:
         if isinstance(failed, ValueError) and "named twice" in str(failed):
             raise
         raise user_error(

@@ -115,6 +115,11 @@ def load(path: Path) -> Record:
         raise user_error(path, f"not a record ({problem})", cure) from None
 
 
+def load_all(folder: Path) -> list[Record]:
+    """The records in a folder, in the order of their notebooks; none where there is no folder."""
+    return [load(file) for file in sorted(folder.glob("*.json"))]
+
+
 def as_frame(*records: Record) -> pd.DataFrame:
     """All rows of some records, one column for each key of their settings."""
     return frame_of_rows(row for record in records for row in record.metrics)

@@ -453,16 +453,28 @@ def check_csv_header(text: bytes, path: Path) -> None:
     rows = csv.reader(io.StringIO(text.decode("utf-8-sig", errors="replace"), newline=""))
     try:
         header = [name.strip() for name in next(rows, [])]
-        longer = next((row for row in rows if len(row) > len(header)), None)
+        repeated = [name for i, name in enumerate(header) if name in header[:i]]
+        if repeated:
+            problem = f"two columns are named {repeated[0]!r}"
+            raise user_error(path, problem, "name each column once")
+        check_row_lengths(rows, len(header), path)
     except csv.Error as failed:
         cure = "save it as comma-separated text in UTF-8"
         raise user_error(path, f"cannot be read as a table ({failed})", cure) from None
-    repeated = [name for i, name in enumerate(header) if name in header[:i]]
-    if repeated:
-        raise user_error(path, f"two columns are named {repeated[0]!r}", "name each column once")
-    if longer:
-        problem = f"line {rows.line_num} has {len(longer)} fields, the header {len(header)}"
-        raise user_error(path, problem, "name every column, and quote fields that hold commas")
+
+
+def check_row_lengths(rows, n_columns: int, path: Path) -> None:
+    """Check that no row has more fields than the header: pandas would shift or cut them.
+
+    rows: a csv.reader that has read the header.
+
+    Raises:
+        GanmcError: a row does.
+    """
+    for row in rows:
+        if len(row) > n_columns:
+            problem = f"line {rows.line_num} has {len(row)} fields, the header {n_columns}"
+            raise user_error(path, problem, "name every column, and quote fields that hold commas")
 
 
 def check_float32(frame: pd.DataFrame, path: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ganmc_utils.report import statistics
+from ganmc_utils.report.claim import reason_beside_interval
 from ganmc_utils.report.statistics import Interval
 
 
@@ -62,10 +63,8 @@ def with_bounds(interval: Interval, unit: Unit = POINTS) -> str:
 
 def p_beside(interval: Interval) -> str:
     """The p-value, where it leaves open what the bounds alone seem to decide."""
-    includes_zero = interval.low <= 0 <= interval.high
-    if includes_zero or interval.p is None or interval.p < statistics.ALPHA:
-        return ""
-    return f", p = {interval.p:.2f}"
+    reason = reason_beside_interval(interval)
+    return f", {reason}" if reason else ""
 
 
 def compare(

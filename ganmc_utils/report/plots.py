@@ -255,9 +255,8 @@ def animate(
     path.parent.mkdir(parents=True, exist_ok=True)
     FuncAnimation(figure, draw, len(frames)).save(path, PillowWriter(fps=1), dpi=110)
     plt.close(figure)
-    content = base64.b64encode(path.read_bytes()).decode()
     description = f"{titles[0]} to {titles[-1]}, one picture a second"
-    return HTML(f'<img alt="{description}" src="data:image/gif;base64,{content}">')
+    return HTML(f'<img alt="{description}" src="{data_uri(path.read_bytes(), ".gif")}">')
 
 
 # Figures and axes.
@@ -396,5 +395,5 @@ def as_png(figure: Figure) -> bytes:
 
 def data_uri(content: bytes, suffix: str) -> str:
     """A picture inside a page."""
-    kind = {".svg": "svg+xml", ".png": "png"}[suffix]
+    kind = {".svg": "svg+xml", ".png": "png", ".gif": "gif"}[suffix]
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

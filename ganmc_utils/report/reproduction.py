@@ -17,7 +17,7 @@ import pandas as pd
 from ganmc_utils.core import paths, records
 from ganmc_utils.forests import claims as forest_claims
 from ganmc_utils.networks import claims as network_claims
-from ganmc_utils.report import plots, text
+from ganmc_utils.report import plots, scoreboard, text
 from ganmc_utils.report.statistics import Interval, interval_of
 from ganmc_utils.scores.claims import of_sets
 
@@ -264,8 +264,7 @@ def notes_table(run_records: list[records.Record]) -> pd.DataFrame:
 
 def write_notes(out: Path) -> Path:
     """Make out/tables/reproduction_notes.md from out/records; returns its path."""
-    files = sorted((out / "records").glob("*.json"))
-    run_records = [records.load(file) for file in files if not file.stem.startswith("08")]
+    run_records = scoreboard.records_in(out / "records")
     path = out / "tables" / "reproduction_notes.md"
     paths.write_atomically(path, text.markdown(notes_table(run_records)) + "\n")
     return path

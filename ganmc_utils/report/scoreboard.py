@@ -55,8 +55,7 @@ CONDITIONAL = "conditional on one split, teacher and GAN"
 
 def records_in(folder: Path) -> list[Record]:
     """The records in a folder, but for the scoreboard's own; none where there is no folder."""
-    files = sorted(folder.glob("*.json"))
-    return [records.load(file) for file in files if file.stem != NOTEBOOK]
+    return [record for record in records.load_all(folder) if record.notebook != NOTEBOOK]
 
 
 def about(run_records: Sequence[Record]) -> str:
