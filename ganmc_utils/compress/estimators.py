@@ -95,6 +95,19 @@ class Compressor(BaseEstimator):
         Raises:
             ValueError: data, teacher or parameters cannot be used; one line that says the cure.
         """
+        search = self.search_of(X, y, X_report, y_report)
+        self.choice_ = search.run()
+        self.student_ = self.choice_.trial.student
+        return self
+
+    def search_of(self, X, y, X_report=None, y_report=None) -> Search:
+        """All of `fit` but its search: the rows are dealt and the teacher is fitted.
+
+        Args and errors are those of `fit`.
+
+        Returns:
+            The search, whose clock is running.
+        """
         self.check_parameters()
         if y is None:
             name = type(self).__name__
@@ -138,17 +151,6 @@ class Compressor(BaseEstimator):
             self.columns_,
             labels=y_train if classes is None else np.eye(len(classes))[y_train],
         )
-        search = Search(
-            self.teacher_,
-            rows,
-            judge,
-            self.student,
-            self.source,
-            self.number_of_queries(len(x_train)),
-            self.progress,
-        )
-        self.choice_ = search.run()
-        self.student_ = self.choice_.trial.student
         self.metric_ = judge.metric
         self.parts_ = Parts(
             x_train,
@@ -160,7 +162,15 @@ class Compressor(BaseEstimator):
             report_is_given=X_report is not None,
         )
         self._report = None
-        return self
+        return Search(
+            self.teacher_,
+            rows,
+            judge,
+            self.student,
+            self.source,
+            self.number_of_queries(len(x_train)),
+            self.progress,
+        )
 
     def deal(self, y: np.ndarray, seed: int, with_report: bool) -> dict[str, np.ndarray]:
         """Positions of the rows for train, validation and report, classes in equal shares.

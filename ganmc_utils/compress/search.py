@@ -267,6 +267,8 @@ def shortened(
     n_kept = 1 + int(meets[0] if len(meets) else nearest)
 
     def refitted(n: int) -> Trial:
+        if n == n_iterations:
+            return trial
         settings = trial.design.settings | {"max_iter": n}
         return tried(replace(trial.design, settings=settings), x, target, judge)
 
@@ -292,7 +294,7 @@ def best_of(trials: list[Trial], judge: Judge) -> Trial:
 class Choice:
     """What a search ended with.
 
-    source: its name; trial: the student; x, target: what it has learned.
+    source: its name; trial: the student; n_queries: rows that it has learned.
     words: how it was chosen, in a sentence or two.
     """
 
