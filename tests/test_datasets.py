@@ -1,5 +1,6 @@
 """Tables: real files, every mistake as one line, disjoint splits, HIGGS as a stream; no network."""
 
+import errno
 import gzip
 import hashlib
 import io
@@ -300,12 +301,29 @@ class Response(io.BytesIO):
         (b"half", 8, "4 of 8 bytes"),
         (b"", 0, "0 of an unknown number"),
         (b"a page, not a table", 19, "another sha256"),
+        (b"\n<!doctype HTML>\nlog in", 0, "a web page came"),
+        (b"1," * 900_000, 0, "more than the 1,477,391 bytes"),
     ],
 )
 def test_a_bad_download_leaves_nothing(tmp_path, monkeypatch, content, promised, words):
     monkeypatch.setattr(download, "urlopen", lambda url, timeout: Response(content, promised))
     fails(lambda: read_table("magic", tmp_path), "magic04.data", words, "try again")
     assert not list((tmp_path / "magic").iterdir())
+
+
+def test_a_disk_that_fills_during_a_download_asks_for_space(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(download, "urlopen", lambda url, timeout: Response(b"1", 0))
+    monkeypatch.setattr(download.os, "fsync", full)
+    fails(lambda: read_table("magic", tmp_path), "No space left on device", "free space")
+
+
+@pytest.mark.parametrize("name", download.KNOWN_SHA256)
+def test_a_file_of_known_sha256_is_no_other(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(download, "urlopen", lambda url, timeout: Response(b"1,2", 3))
+    fails(lambda: download.fetch(f"https://x/{name}", tmp_path / name), "another sha256")
 
 
 @real

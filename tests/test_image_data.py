@@ -1,10 +1,19 @@
 """Image data: splits without overlap, real files, checksums, and every mistake as one line."""
 
+import errno
+import hashlib
+import io
+import random
+import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
 from ganmc_utils.core import paths
 from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.networks import cifar10
 from ganmc_utils.networks import data as image_data
 
 PARTS = ("train", "validation", "test", "fresh")
@@ -70,20 +79,123 @@ def test_checksums_without_reading_cifar10(tmp_path, monkeypatch):
         image_data.image_checksum("mnist")
 
 
-def test_broken_archives_are_one_line(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "cifar10").mkdir()
-    (tmp_path / "cifar10/part1.tar.gz").write_bytes(b"no archive")
-    with pytest.raises(GanmcError, match="part1.tar.gz: cannot be unpacked") as failed:
-        image_data.read_cifar10(tmp_path)
-    assert "\n" not in str(failed.value)
+def read_cifar10(folder):
+    return image_data.READERS["cifar10"](folder)
 
+
+def refused(folder, *words):
+    """Assert that CIFAR-10 is refused in one line, and that the cache keeps nothing of it."""
+    with pytest.raises(GanmcError) as failed:
+        read_cifar10(folder)
+    line = str(failed.value)
+    assert "\n" not in line
+    for word in words:
+        assert word in line, line
+    assert [path.name for path in paths.cache_dir().iterdir()] in ([], ["cifar10.lock"])
+
+
+def archive(folder, name, **files):
+    """A compressed archive of small files in the folder that CIFAR-10 has."""
+    path = folder / "cifar10" / f"{name}.tar.gz"
+    path.parent.mkdir(exist_ok=True)
+    with tarfile.open(path, "w:gz") as archived:
+        for file, content in files.items():
+            member = tarfile.TarInfo(f"{image_data.BATCHES}/{file}")
+            member.size = len(content)
+            archived.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture
+def small_cifar10(tmp_path, monkeypatch):
+    """A folder with two archives of two small files that count as CIFAR-10, and an empty cache."""
+    files = {"one": b"1" * 5000, "two": random.Random(0).randbytes(5000)}
+    md5s = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    monkeypatch.setattr(cifar10, "MD5S", md5s)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, content in files.items():
+        archive(tmp_path, name, **{name: content})
+    return tmp_path
+
+
+BAD_ARCHIVES = [
+    (lambda path: path.write_bytes(b"no archive"), "cannot be unpacked"),
+    (lambda path: path.write_text("<!DOCTYPE html><html>log in</html>"), "cannot be unpacked"),
+    (lambda path: path.write_bytes(path.read_bytes()[:900]), "cannot be unpacked"),
+    (lambda path: path.write_bytes(b""), "cannot be unpacked"),
+    (lambda path: archive(path.parents[1], "two", two=b"x"), "two is altered"),
+    (lambda path: archive(path.parents[1], "two", bomb=b"\0" * 300_000_000), "200,000,000 bytes"),
+]
+
+
+@pytest.mark.parametrize("damage, words", BAD_ARCHIVES)
+def test_a_bad_archive_is_named_and_leaves_nothing(small_cifar10, damage, words):
+    path = small_cifar10 / "cifar10" / "two.tar.gz"
+    damage(path)
+    refused(small_cifar10, f"{path}: ", words, "bring the original file")
+
+
+def test_a_flipped_byte_is_seen_or_changes_nothing(small_cifar10):
+    path = small_cifar10 / "cifar10" / "two.tar.gz"
+    whole = path.read_bytes()
+    n_seen = 0
+    for i in range(0, len(whole), 97):
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ 16]) + whole[i + 1 :])
+        try:
+            cifar10.check_archives(sorted(path.parent.iterdir()))
+        except GanmcError as failed:
+            assert str(failed).startswith(str(path)) or "no two in" in str(failed)
+            n_seen += 1
+        else:
+            with tarfile.open(path) as files:
+                content = files.extractfile(f"{image_data.BATCHES}/two").read()
+            assert hashlib.md5(content).hexdigest() == cifar10.MD5S["two"]
+    assert n_seen > 50
+
+
+def test_a_missing_archive_is_told(small_cifar10):
+    (small_cifar10 / "cifar10" / "two.tar.gz").unlink()
+    refused(small_cifar10, "one.tar.gz: no two in what is there")
+
+
+def test_a_full_disk_asks_for_space_and_not_for_another_archive(small_cifar10, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cifar10.os, "replace", full)
+    refused(small_cifar10, "No space left on device", "free space on this disk")
+
+
+def test_an_altered_cache_is_made_anew(small_cifar10):
+    unpacked = cifar10.unpack_cifar10(small_cifar10) / image_data.BATCHES
+    (unpacked / "two").write_bytes(b"not what it was")
+    left_over = paths.cache_dir() / ".cifar10.1.part"
+    left_over.mkdir()
+    cifar10.prepare(small_cifar10)
+    assert not unpacked.exists() and not left_over.exists()
+
+
+def test_a_folder_of_your_own_that_is_altered_is_named(tmp_path):
     (tmp_path / image_data.BATCHES).mkdir()
     (tmp_path / image_data.BATCHES / "test_batch").write_bytes(b"not what it was")
-    with pytest.raises(GanmcError, match="altered or incomplete") as failed:
-        image_data.read_cifar10(tmp_path)
-    assert "\n" not in str(failed.value)
-    assert not list((tmp_path / "cache").rglob("*.part"))
+    with pytest.raises(GanmcError, match="altered or incomplete: data_batch_1, .*test_batch"):
+        read_cifar10(tmp_path)
+    assert (tmp_path / image_data.BATCHES).exists()
+
+
+def test_the_second_of_two_first_runs_waits_for_the_first(small_cifar10, capsys):
+    unpacked = []
+
+    def read(folder):
+        if not (paths.cache_dir() / image_data.BATCHES).is_dir():
+            time.sleep(0.5)
+            unpacked.append(cifar10.unpack_cifar10(folder))
+
+    first_run = cifar10.after_verified_unpacking(read)
+    with ThreadPoolExecutor(2) as runs:
+        list(runs.map(first_run, [small_cifar10] * 2))
+    assert len(unpacked) == 1
+    assert "cifar10: waiting for another run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """Where things are: the one place that knows folders, and how a file is written whole."""
 
 import errno
+import fcntl
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ganmc_utils.core.errors import GanmcError, user_error
 
 ROOT = Path(__file__).resolve().parents[2]
+FULL = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a disk, or of a user's share of it
 
 
 def data_dir(given: str | Path = "") -> Path:
@@ -37,7 +40,7 @@ def made_folder(folder: Path, cure: str) -> Path:
 
 def disk_error(path: Path, failed: OSError, cure: str) -> GanmcError:
     """What the system says of a file that cannot be written, and the cure: space where it lacks."""
-    is_full = failed.errno in (errno.ENOSPC, errno.EDQUOT)
+    is_full = failed.errno in FULL
     return user_error(
         path,
         f"cannot be written ({failed.strerror or failed})",
@@ -54,6 +57,35 @@ def cache_dir() -> Path:
     """Where unpacked data are kept between runs: $XDG_CACHE_HOME/ganmc, else ~/.cache/ganmc."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return made_folder(caches / "ganmc", "set XDG_CACHE_HOME to a folder that can be written")
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Of all this user's processes only one is inside at a time; the others wait.
+
+    The system frees the lock of a process that was killed. Where it has no locks, or the cache
+    cannot be written, nobody waits.
+    """
+    try:
+        descriptor = os.open(cache_dir() / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except (OSError, GanmcError):
+        yield
+        return
+    try:
+        with suppress(OSError):
+            wait_for_lock(descriptor, name)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def wait_for_lock(descriptor: int, name: str) -> None:
+    """Take the lock of an open file, and say so where another process has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{name}: waiting for another run, which is preparing it", file=sys.stderr)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def thread_count() -> int:

@@ -4,9 +4,6 @@ load_images gives one random split, shrunk and held on the device; every mistake
 """
 
 import hashlib
-import os
-import shutil
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +14,15 @@ from torch.nn import functional as F
 from torchvision.datasets import CIFAR10
 
 from ganmc_utils.core import paths
-from ganmc_utils.core.download import ELSEWHERE, fetch
 from ganmc_utils.core.errors import user_error
 from ganmc_utils.core.registry import Registry
+from ganmc_utils.networks.cifar10 import (
+    BATCHES,
+    after_verified_unpacking,
+    altered_files,
+    unpack_cifar10,
+)
 
-CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-BATCHES = "cifar-10-batches-py"  # the folder that torchvision looks for
 N_HELD_DIGITS = 700  # digits that only validation and test are drawn from
 
 # checksum_of what read_cifar10 reads: known, so that stored results are found without the data.
@@ -98,43 +98,12 @@ def read_cifar10(folder: Path) -> WholeDataset:
     except (RuntimeError, OSError) as failed:
         raise user_error(
             root / BATCHES,
-            f"altered or incomplete ({failed})",
+            f"altered or incomplete: {', '.join(altered_files(root / BATCHES)) or failed}",
             "delete that folder, so that it is made anew",
         ) from None
     x = np.concatenate([train.data, test.data]).transpose(0, 3, 1, 2)
     y = np.array(train.targets + test.targets)
     return WholeDataset(x, y, len(train), "CIFAR-10")
-
-
-def unpack_cifar10(folder: Path) -> Path:
-    """Unpack CIFAR-10 into the user's cache, whole or not at all; returns where.
-
-    The archives are folder/cifar10/*.tar.gz, else the one that its authors offer is fetched.
-
-    Raises:
-        GanmcError: an archive cannot be fetched or unpacked.
-    """
-    cache = paths.cache_dir()
-    archives = sorted((folder / "cifar10").glob("*.tar.gz"))
-    if not archives:
-        archives = [cache / "cifar-10-python.tar.gz"]
-        if not archives[0].exists():
-            fetch(CIFAR10_URL, archives[0])
-    part = cache / f".cifar10.{os.getpid()}.part"
-    try:
-        for archive in archives:
-            with tarfile.open(archive) as files:
-                files.extractall(part, filter="data")
-        os.replace(part / BATCHES, cache / BATCHES)
-    except (OSError, tarfile.TarError, EOFError) as failed:
-        raise user_error(
-            archive,
-            f"cannot be unpacked ({failed})",
-            f"delete it and bring the original file, or {ELSEWHERE}",
-        ) from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return cache
 
 
 def read_digits(folder: Path) -> WholeDataset:
@@ -146,7 +115,7 @@ def read_digits(folder: Path) -> WholeDataset:
     return WholeDataset(x, digits.target, len(x) - N_HELD_DIGITS, note)
 
 
-READERS = Registry(cifar10=read_cifar10, digits=read_digits)
+READERS = Registry(cifar10=after_verified_unpacking(read_cifar10), digits=read_digits)
 
 
 def image_checksum(name: str, data_dir: str = "") -> str:
