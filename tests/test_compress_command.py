@@ -148,7 +148,11 @@ BAD_TABLES = {
     "an all-missing column": (table_text(b=np.nan), "column b: all values are missing", "drop it"),
     "infinity": (table_text(b=np.inf), "column b: infinity", "replace"),
     "semicolons": (table_text().replace(",", ";"), "one column, with ';'", "--separator ';'"),
-    "lines of other lengths": ("a,y\n1,0\n1,2,3,4\n" * 60, "line 3 has 4 fields, the header 2", "name every"),
+    "lines of other lengths": (
+        "a,y\n1,0\n1,2,3,4\n" * 60,
+        "line 3 has 4 fields, the header 2",
+        "name every column",
+    ),
 }
 
 

@@ -92,7 +92,7 @@ def test_fig_3f_at_one_tree_and_at_the_most(frame):
 def test_table_2_has_the_numbers_of_the_paper_in_brackets(frame):
     line = only_line(tables.datasets(frame, magic_task()))
     assert line == {
-        "Dataset": "magic",
+        "Dataset": "MAGIC",
         "Rows": "19,007 (19,000)",
         "Features": "10 (11)",
         "Class 1, %": "64.8 (64.8)",

@@ -5,7 +5,8 @@ parameters of the chapter and `task` one of its datasets. A cell is the mean ove
 standard error, or the mean of a paired difference with its 95% interval (`report.text`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -118,7 +119,8 @@ def table3(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
             for source in in_order_of_style(students):
                 scores[source] = students[source].dropna()
             is_first = max_features == task.max_features[0]
-            header = task.name if is_first else f"{task.name}, max_features = {max_features}"
+            name = dataset_in_words(task.name)
+            header = name if is_first else f"{name}, max_features = {max_features}"
             seeds[header] = str(len(students))
             cells[header] = {
                 source: text.mean_and_error(values)
@@ -137,7 +139,7 @@ def against(frame: pd.DataFrame, p: RandomForests, base: str) -> pd.DataFrame:
         if base not in task.sources:
             continue
         scores = one_tree(frame, task)
-        cells[task.name] = {
+        cells[dataset_in_words(task.name)] = {
             source: text.paired_difference(scores[source], scores[base])
             for source in in_order_of_style(scores)
             if source != base
@@ -156,7 +158,7 @@ def compared(
     for task in p.datasets:
         interval = measure(frame, task.name)
         if interval is not None and task.preparation == "clean":
-            intervals[dataset_in_words(task.name, {})] = interval
+            intervals[dataset_in_words(task.name)] = interval
     if not intervals:
         return "Not part of this profile."
     return sentence(subject, compare_on_each(intervals, other))
@@ -171,7 +173,7 @@ def best_source(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
         candidates = [s for s in (*GENERATED_SOURCES, "train+gan", "train_oob") if s in test]
         best = validation[candidates].mean().idxmax() if candidates else "train"
         row = {
-            "Dataset": task.name,
+            "Dataset": dataset_in_words(task.name),
             "Best source": plots.label(best),
             "Test score": text.mean_and_error(test[best]),
             "Above training data": text.paired_difference(test[best], test["train"]),
@@ -196,7 +198,7 @@ def single_gan(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
             continue
         scores = one_tree(frame, task)
         row = {
-            "Dataset": task.name,
+            "Dataset": dataset_in_words(task.name),
             "One AC-GAN": text.mean_and_error(single),
             "Pool": text.mean_and_error(scores["gan"]),
             "Pool - one": text.paired_difference(scores["gan"], single),
@@ -222,7 +224,7 @@ def out_of_bag(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
         labels = labels.pivot(index="seed", columns="source", values="value")
         scores = one_tree(frame, task)
         row = {
-            "Dataset": task.name,
+            "Dataset": dataset_in_words(task.name),
             "Usual labels": text.mean_and_error(labels["train"]),
             "Out-of-bag labels": text.mean_and_error(labels["train_oob"]),
             "One tree, usual": text.mean_and_error(scores["train"]),
@@ -244,7 +246,7 @@ def realism(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
         scores = one_tree(frame, task)
         control = scores["independent"]
         row = {
-            "Dataset": task.name,
+            "Dataset": dataset_in_words(task.name),
             "Independent columns - training data": text.paired_difference(control, scores["train"]),
         }
         for source in in_order_of_style(scores):
@@ -277,13 +279,18 @@ def preparation(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
         for source in in_order_of_style(scores):
             if source in clean_scores:
                 differences[source] = text.paired_difference(scores[source], clean_scores[source])
-        cells[clean_task.name] = differences
+        cells[dataset_in_words(clean_task.name)] = differences
     return rows_by_source(cells)
 
 
 def teacher_scores(frame: pd.DataFrame, task: ForestTask) -> np.ndarray:
     """Test scores of the task's first teacher in the order of the seeds."""
     return rows_of(frame, task, "teacher").sort_values("seed").value.to_numpy()
+
+
+def panels(draw: Callable, tasks: Iterable[ForestTask]) -> dict[str, Callable]:
+    """Panels of a figure, one for each dataset, under its name; draw(ax, task) draws one."""
+    return {dataset_in_words(task.name): partial(draw, task=task) for task in tasks}
 
 
 def storage_rows(frame: pd.DataFrame, task: ForestTask) -> pd.DataFrame:
@@ -303,7 +310,7 @@ def paper_storage(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
             for trees in sorted({1, task.max_trees}):
                 forests = of_task[(of_task.source == source) & (of_task.trees == trees)]
                 row = {
-                    "Dataset": task.name,
+                    "Dataset": dataset_in_words(task.name),
                     "Trees": trees,
                     "Source": plots.label(source),
                     "Test loss": text.mean_and_error(forests[forests.metric == "loss"].value),
@@ -325,7 +332,7 @@ def datasets(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
         about = frame[(frame.dataset == task.name) & (frame.experiment == "data")]
         if about.empty:
             continue
-        row = {"Dataset": task.name}
+        row = {"Dataset": dataset_in_words(task.name)}
         ours = about.groupby("metric").value.mean()
         for metric, header, scale, spec in TABLE_2:
             paper = published_number(f"table2/{task.table}/{metric}")
@@ -356,7 +363,7 @@ def small_students(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
                 labels = sorted({plots.label(source) for source in students.source})
                 loss = students[students.metric == "loss"].value
                 row = {
-                    "Dataset": task.name,
+                    "Dataset": dataset_in_words(task.name),
                     "Limit": limit,
                     "Test loss": text.mean_and_error(loss),
                     "Source": name + ", ".join(labels),
@@ -382,7 +389,11 @@ def costs(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
             if model.empty:
                 continue
             median = model.groupby("metric").value.median()
-            row = {"Dataset": task.name, "Model": name, "Nodes": f"{median.nodes:,.0f}"}
+            row = {
+                "Dataset": dataset_in_words(task.name),
+                "Model": name,
+                "Nodes": f"{median.nodes:,.0f}",
+            }
             if "bytes" in median:
                 row["MB"] = f"{median.bytes / 1e6:,.3g}"
                 row["Rows/s"] = f"{median.rows_per_second:,.0f}"

@@ -224,10 +224,14 @@ DATASETS = {
     "breast_cancer": "breast cancer",
 }
 PAPERS_IMAGE_SIZE = 32
+NO_PARAMETERS = MappingProxyType({})
 
 
-def dataset_in_words(dataset: str, parameters: dict) -> str:
-    """What readers call a dataset; one of the reader's own keeps its name."""
+def dataset_in_words(dataset: str, parameters: Mapping = NO_PARAMETERS) -> str:
+    """What readers call a dataset; one of the reader's own keeps its name.
+
+    parameters: of the chapter; they give the size that CIFAR-10 was averaged to.
+    """
     if dataset == "cifar10":
         size = parameters.get("data", {}).get("image_size", PAPERS_IMAGE_SIZE)
         if size == PAPERS_IMAGE_SIZE:
