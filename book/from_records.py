@@ -16,6 +16,8 @@ import json
 import re
 from pathlib import Path
 
+import repository
+
 from ganmc_utils.core import records
 from ganmc_utils.report import answers, findings, reproduction_report
 
@@ -30,8 +32,11 @@ def records_of(folder: Path) -> dict:
     return {record.notebook: record for record in run_records}
 
 
-def substitutions(run_records: dict) -> dict[str, str]:
-    """What stands for each name of a page, in Markdown."""
+def substitutions(run_records: dict, tree: str = "") -> dict[str, str]:
+    """What stands for each name of a page, in Markdown.
+
+    tree: where the files of the repository are read; "" for none.
+    """
     book = findings.book_of(run_records)
     texts = {
         "in_short": findings.in_short(book) or answers.NOT_RUN,
@@ -48,7 +53,7 @@ def substitutions(run_records: dict) -> dict[str, str]:
         texts[f"claims_{number}"] = findings.claim_box(notebook, verdicts)
         texts[f"ran_on_{number}"] = ""
     for notebook, record in run_records.items():
-        texts[f"ran_on_{notebook[:2]}"] = findings.ran_on(record)
+        texts[f"ran_on_{notebook[:2]}"] = findings.ran_on(record, tree)
     return texts
 
 
@@ -74,7 +79,8 @@ def moons(folder: Path) -> str:
 def read_records(app, config):
     """Give the pages their sentences, and a book of smoke tests its banner."""
     run_records = records_of(Path(app.srcdir))
-    texts = {**substitutions(run_records), "moons": moons(Path(app.srcdir))}
+    texts = substitutions(run_records, repository.tree(config))
+    texts["moons"] = moons(Path(app.srcdir))
     config.myst_substitutions = {**config.myst_substitutions, **texts}
     if any(record.profile == "quick" for record in run_records.values()):
         config.html_theme_options = {**config.html_theme_options, "announcement": SMOKE_TEST}

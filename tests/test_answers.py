@@ -1,6 +1,6 @@
 """Sentences from records: they claim no more than the intervals, on any record there is."""
 
-import importlib.util
+import sys
 import types
 
 import numpy as np
@@ -13,16 +13,11 @@ from ganmc_utils.report import answers, findings, phrases
 from ganmc_utils.report.phrases import POINTS, SCORE, compare, compare_on_each
 from ganmc_utils.report.statistics import Interval
 
+sys.path.insert(0, str(paths.ROOT / "book"))
+
+import from_records  # noqa: E402  its folder is added above
+
 PUBLISHED = paths.ROOT / "published" / "records"
-
-
-def extension():
-    """The Sphinx extension, which is no part of the package."""
-    path = paths.ROOT / "book" / "from_records.py"
-    spec = importlib.util.spec_from_file_location("from_records", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +194,7 @@ def test_a_book_of_one_table_with_other_sources():
 
 
 def test_a_book_without_records_says_so():
-    texts = extension().substitutions({})
+    texts = from_records.substitutions({})
     assert texts["answer_01"] == answers.NOT_RUN and texts["ran_on_01"] == ""
     assert "None of the chapters" in texts["findings"]
     assert "No claim" in texts["claims_06"]
@@ -242,13 +237,12 @@ def test_what_a_chapter_ran_on():
 
 
 def test_only_a_book_of_smoke_tests_has_a_banner(published, tmp_path):
-    module = extension()
     for profile, has_banner in (("quick", True), ("laptop", False)):
         run = published["03_augmentation"].model_copy(update={"profile": profile})
         records.save(run, tmp_path / profile / "published")
         config = types.SimpleNamespace(myst_substitutions={"a": "b"}, html_theme_options={})
         app = types.SimpleNamespace(srcdir=tmp_path / profile)
-        module.read_records(app, config)
+        from_records.read_records(app, config)
         assert ("announcement" in config.html_theme_options) == has_banner
         assert config.myst_substitutions["a"] == "b" and "answer_03" in config.myst_substitutions
 

@@ -57,6 +57,11 @@ def test_the_first_page_shows_picture_and_table(site):
     assert "idea_1.png" in page and "<table" in page and "±" in page
 
 
+def test_nothing_opens_elsewhere_while_no_repository_has_an_address(site):
+    pages = "".join((site / path).read_text() for path in pages_of(site))
+    assert "mybinder" not in pages and "colab.research" not in pages
+
+
 def test_tables_are_tables(site):
     for page in (site / "published" / "notebooks").glob("*.html"):
         soup = BeautifulSoup(page.read_text(), "html.parser")

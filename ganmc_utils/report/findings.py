@@ -335,13 +335,20 @@ def claim_row(claim, row) -> dict[str, str]:
 # What a chapter ran on
 
 
-def ran_on(record: Record) -> str:
-    """One line: what a chapter ran on, when, how long, at which settings, from which commit."""
+def ran_on(record: Record, repository: str = "") -> str:
+    """One line: what a chapter ran on, when, how long, at which settings, from which commit.
+
+    repository: where its files are read, such as ".../tree/main"; without it the links to notebook
+    and code stay in the book.
+    """
     machine = listed_machines(record)
     when = f", {record.date}" if record.date else ""
     profile = f"profile `{record.profile}`, commit `{record.commit}`"
     notebook = f"{{download}}`notebook <{CHAPTER_PAGE}/{record.notebook}.ipynb>`"
-    code = "{doc}`package </book/api>`"
+    code = "{doc}`code </book/api>`"
+    if repository:
+        notebook = f"[notebook]({repository}/notebooks/{record.notebook}.ipynb)"
+        code = f"[code]({repository}/ganmc_utils)"
     return f"*Run on {machine}{when}: {time_taken(record)}; {profile}; {notebook}, {code}.*"
 
 
