@@ -50,7 +50,7 @@ def test_a_chapter_waits_for_its_units_which_train_what_it_shows(paper):
 
 def test_no_two_units_that_may_run_at_one_time_share_a_model(paper):
     waits_for, users = ancestors(paper), {}
-    trained = set()
+    trained, trainers = set(), {}
     for unit in paper:
         if unit.name in ("08_scoreboard", "09_your_own_model"):
             continue
@@ -58,6 +58,10 @@ def test_no_two_units_that_may_run_at_one_time_share_a_model(paper):
             first = users.setdefault(model, unit.name)
             assert first == unit.name or first in waits_for[unit.name], (unit.name, model)
             trained.add(model)
+            if first == unit.name:  # it trains it, perhaps of an epoch that validation chooses
+                others = trainers.setdefault(units.at_any_epoch(model), set())
+                assert others <= waits_for[unit.name] | {unit.name}, (unit.name, model)
+                others.add(unit.name)
     assert len(trained) > 200
 
 
@@ -69,6 +73,7 @@ def test_the_paper_on_a_cluster_waits_only_for_what_it_needs(paper):
     assert after["06-magic-seed-3"] == {"06-magic-seed-0"}, "which trains the AC-GANs of all seeds"
     assert "06-magic-seed-0" in after["07-table-seed-2"], "the AC-GANs are those of chapter 06"
     assert not any(name.startswith("02-") for name in after), "chapter 01 trains every share"
+    assert after["04-seed-0"] == {"00-set-0", "01-set-0"}, "which may train one of its epochs"
     needs_gpu = {unit.name for unit in paper if unit.needs_gpu}
     assert {"00-set-0", "07-seed-2"} <= needs_gpu
     assert not any(name.startswith(("06", "08")) for name in needs_gpu)

@@ -24,6 +24,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,6 +120,7 @@ def units_of(profile: str) -> list[Unit]:
 def units_from(chapters: dict[str, dict]) -> list[Unit]:
     """All units of chapters with these parameters, each after those that it waits for."""
     trained_by: dict[Hashable, str] = {}  # the unit that first asks for a model
+    kin: dict[Hashable, set[str]] = defaultdict(set)  # the units that train it at any epoch
     units: list[Unit] = []
     for notebook, given in chapters.items():
         if parameters.NOTEBOOKS[notebook] is parameters.Scoreboard:
@@ -131,7 +133,10 @@ def units_from(chapters: dict[str, dict]) -> list[Unit]:
             if not (new or unit.is_chapter):
                 continue  # others train all of it
             waits_for = {trained_by[model] for model in models if model in trained_by}
+            waits_for = waits_for.union(*(kin[at_any_epoch(model)] for model in new))
             trained_by |= dict.fromkeys(new, unit.name)
+            for model in new:
+                kin[at_any_epoch(model)].add(unit.name)
             order = [other.name for other in units if other.name in waits_for]
             units.append(replace(unit, after=tuple(order)))
     return units
@@ -206,11 +211,7 @@ def models_of(plan: dict) -> list[Hashable]:
 
 
 def models_of_networks(p: parameters.NetworkModels, plan: dict) -> list[Hashable]:
-    """Teachers, GANs and students, each with its trained set.
-
-    A GAN's epoch and a teacher that is not asked are left out: a student of the epoch that
-    validation chooses may be one of those that chapter 04 lists by their epochs.
-    """
+    """Teachers, GANs and students, each with its trained set; a teacher not asked is left out."""
     models: list[Hashable] = []
     lists = [*plan.get("candidates", {}).items(), *plan["students"].items()]
     for name, students in lists:
@@ -221,9 +222,20 @@ def models_of_networks(p: parameters.NetworkModels, plan: dict) -> list[Hashable
                 if student.sees_gan:
                     models.append(("gan", set_seed))
                 teacher = student.teacher if student.asks_teacher else None
-                learner = replace(student, teacher=teacher, gan_epoch=None)
+                learner = replace(student, teacher=teacher)
                 models += [(set_seed, learner, seed) for seed in seeds]
     return models
+
+
+def at_any_epoch(model: Hashable) -> Hashable:
+    """A name that students of one GAN share, whatever its epoch.
+
+    One of the epoch that validation chooses may be one that another plan lists by its epoch.
+    """
+    match model:
+        case (set_seed, student, seed) if hasattr(student, "gan_epoch"):
+            return set_seed, replace(student, gan_epoch=None), seed
+    return model
 
 
 def models_of_tables(units: list, work: str) -> list[Hashable]:
