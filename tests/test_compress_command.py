@@ -14,14 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import skops.io
+from nbclient.exceptions import DeadKernelError
 from skl2onnx import to_onnx
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.tree import DecisionTreeClassifier
 
-from ganmc_utils.compress import command, table
+from ganmc_utils.compress import command, steps, table
 from ganmc_utils.compress.teachers import checked_predictions
 from ganmc_utils.core import paths
 
@@ -95,6 +97,7 @@ OPTIONAL = {
     "torch_fidelity",
     "yaml",
     "IPython",
+    "nbclient",
     "traitlets",
     "PIL",
 }  # come with others, or are asked for
@@ -254,32 +257,69 @@ def test_a_full_disk_is_one_line(data, tmp_path, capsys, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
 
-    monkeypatch.setattr(command, "run_notebook", full)
+    monkeypatch.setattr(steps, "run_notebook", full)
     status, said = ganmc(capsys, data, "--target", "label", "--out", tmp_path)
     assert (status, said.count("\n")) == (1, 1)
     assert "No space left on device); free some space" in said
 
 
-def test_ctrl_c_ends_with_one_line(data, tmp_path):
+def has_mapped(process, library):
+    """Whether a process has loaded a library of that name."""
+    return any(library in mapped.path for mapped in process.memory_maps())
+
+
+# The moments at which a signal is sent: when this is true of the process and its folder.
+MOMENTS = {
+    "imports": lambda process, out: has_mapped(process, "pandas"),
+    "before the kernel": lambda process, out: (out / "run").exists(),
+    "the kernel starts": lambda process, out: process.children(),
+    "the kernel works": lambda process, out: [
+        child for child in process.children() if has_mapped(child, "sklearn")
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "moment, number", [*((m, signal.SIGINT) for m in MOMENTS), ("imports", signal.SIGTERM)]
+)
+def test_a_signal_ends_it_with_one_line_at_any_moment(data, tmp_path, moment, number):
     words = [str(data), "--target", "label", "--out", str(tmp_path), "--seconds", "500"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ganmc_utils.compress.command", "compress", *words],
+    command_line = [sys.executable, "-m", "ganmc_utils.compress.command", "compress", *words]
+    running = psutil.Popen(
+        command_line,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         cwd=paths.ROOT,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "run").exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    time.sleep(1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert said.strip().splitlines()[-1] == "ganmc: stopped; no model was written"
+    while not MOMENTS[moment](running, tmp_path):
+        assert running.poll() is None
+        time.sleep(0.02)
+    children = running.children(recursive=True)
+    os.killpg(running.pid, number)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert said.splitlines()[-1] == "ganmc: stopped; no model was written"
     assert "Traceback" not in said
-    assert not (tmp_path / "model.onnx").exists()
+    assert not psutil.wait_procs(children, timeout=20)[1], "its kernel went on"
+
+
+def test_a_stop_after_the_model_says_so(tmp_path):
+    (tmp_path / "model.onnx").touch()
+    assert command.what_is_there(tmp_path, time.time() - 60) == "before the report was written"
+    assert command.what_is_there(tmp_path, time.time() + 60) == "no model was written"
+
+
+def test_a_kernel_that_dies_is_one_line(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(steps.papermill, "execute_notebook", killed)
+    status, said = ganmc(capsys, data, "--target", "label", "--out", tmp_path)
+    assert (status, said.count("\n")) == (1, 1)
+    assert "its process was killed; bring fewer rows" in said
+
+
+def killed(*_, **__):
+    raise DeadKernelError("Kernel died")
 
 
 def test_the_task_is_told_from_the_target():

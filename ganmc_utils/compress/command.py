@@ -2,35 +2,32 @@
 
 It runs the notebook 09_your_own_model through papermill, with the settings of the command line,
 and writes its page as one HTML file beside the model.
+
+Imports take seconds. Those of libraries are made after it is settled what Ctrl-C means.
 """
 
 import argparse
-import logging
 import os
+import signal
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import nbformat
-import numpy as np
-import pandas as pd
-from traitlets.config import Config
+import psutil
 
-from ganmc_utils.compress.columns import Columns
-from ganmc_utils.compress.sources import SOURCE_NAMES
-from ganmc_utils.compress.students import FAMILIES
-from ganmc_utils.compress.table import features_and_target, load_teacher, read_rows
-from ganmc_utils.compress.teachers import make_teacher
 from ganmc_utils.core.errors import GanmcError, user_error
-from ganmc_utils.core.plan import notebook_path
 
-NOTEBOOK = "09_your_own_model"
-PAGE = "report.html"
-FIRST_ROWS = 50  # about which a teacher is asked before all else
-INTERRUPTED = 130  # exit status, as shells have it
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STANDARD_ERROR = 2  # its buffer may be in use when the signal comes
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
+    from ganmc_utils.compress.sources import SOURCE_NAMES
+    from ganmc_utils.compress.students import FAMILIES
+
     top = argparse.ArgumentParser(prog="ganmc", description="Model compression with GANs.")
     commands = top.add_subparsers(dest="command", required=True)
     compress = commands.add_parser(
@@ -70,13 +67,19 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: list[str] | None = None) -> int:
     """Run a command line; returns its exit status. A mistake of the user is one line."""
-    asked = parser().parse_args(words)
+    began = time.time()
+    with signals_end_it(lambda: "no model was written"):
+        asked = parser().parse_args(words)
+        with signals_end_it(lambda: what_is_there(Path(asked.out).expanduser(), began)):
+            return status_of(asked)
+
+
+def status_of(asked: argparse.Namespace) -> int:
+    """Do what was asked; returns the exit status."""
+    from ganmc_utils.compress import steps
+
     try:
-        run(asked)
-    except KeyboardInterrupt:
-        logging.disable()  # the kernel's death is no news
-        print("ganmc: stopped; no model was written", file=sys.stderr)
-        return INTERRUPTED
+        steps.run(asked)
     except (GanmcError, ValueError) as failed:
         print(f"ganmc: {' '.join(str(failed).split())}", file=sys.stderr)
         return 1
@@ -91,118 +94,34 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def run(asked: argparse.Namespace) -> None:
-    """Check what can be checked at once, run the notebook, write its page, name the files."""
-    frame, y, task = features_and_target(
-        read_rows(asked.data, asked.separator), asked.target, asked.task
-    )
-    check_columns_and_teacher(frame, y, task, asked.teacher)
-    if asked.report:
-        features_and_target(read_rows(asked.report, asked.separator), asked.target, task)
-    out = Path(asked.out).expanduser().resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    run_notebook(parameters_of(asked, out), out)
-    write_page(out)
-    print(f"The report is {out / PAGE}, the model card {out / 'README.md'}.")
-    files = sorted(path.name for path in out.glob("model.*"))
-    print(f"The model is there as {', '.join(files)}.")
+def what_is_there(out: Path, began: float) -> str:
+    """Whether a model was written to a folder since then."""
+    is_written = any(path.stat().st_mtime >= began for path in out.glob("model.*"))
+    return "before the report was written" if is_written else "no model was written"
 
 
-def check_columns_and_teacher(frame: pd.DataFrame, y: pd.Series, task: str, teacher: str) -> None:
-    """Raises GanmcError at once where the columns or the teacher cannot be used.
+@contextmanager
+def signals_end_it(what_is_left: Callable[[], str]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the process at once, with one line and without its children.
 
-    The teacher is asked about the first rows.
+    A KeyboardInterrupt would come out of whatever library is at work, as something else at times.
+
+    what_is_left: gives the end of the line.
     """
-    classes, numbers = np.unique(y, return_inverse=True)
-    columns = Columns().fit(frame, numbers)
-    if teacher:
-        is_regression = task == "regression"
-        loaded = load_teacher(teacher, is_regression)
-        x = columns.transform(frame.head(FIRST_ROWS))
-        known = None if is_regression else classes
-        make_teacher(loaded, x, numbers[:FIRST_ROWS], columns, known, seed=0).ask(x)
 
+    def end(number, _):
+        for child in psutil.Process().children(recursive=True):  # the notebook's kernel
+            with suppress(psutil.Error):
+                child.kill()
+        os.write(STANDARD_ERROR, f"\nganmc: stopped; {what_is_left()}\n".encode())
+        os._exit(128 + number)  # as shells have it
 
-def parameters_of(asked: argparse.Namespace, out: Path) -> dict:
-    """The parameters of the notebook."""
-    return {
-        "profile": "own",
-        "out_dir": str(out / "run"),
-        "folder": str(out),
-        "table": "csv",
-        "path": str(Path(asked.data).expanduser().resolve()),
-        "separator": asked.separator,
-        "target": asked.target,
-        "task": asked.task,
-        "teacher": full_path(asked.teacher),
-        "report_path": full_path(asked.report),
-        "student": asked.student,
-        "source": asked.source,
-        "max_loss": asked.max_loss,
-        "max_nodes": asked.max_nodes,
-        "max_bytes": asked.max_bytes,
-        "queries": asked.queries,
-        "max_seconds": asked.seconds,
-        "seeds": [asked.seed],
-    }
-
-
-def full_path(path: str) -> str:
-    """An absolute path; "" stays."""
-    return str(Path(path).expanduser().resolve()) if path else ""
-
-
-def run_notebook(parameters: dict, out: Path) -> None:
-    """Execute the notebook into out/run.
-
-    Raises:
-        GanmcError: a cell failed; its own line.
-    """
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
-    (out / "run").mkdir(exist_ok=True)
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    os.environ["GANMC_PROGRESS"] = "text"  # bars of cells reach the terminal as text alone
+    before = [signal.signal(number, end) for number in SIGNALS]
     try:
-        papermill.execute_notebook(
-            notebook_path(NOTEBOOK),
-            executed(out),
-            parameters,
-            progress_bar=False,
-            stderr_file=sys.stderr,
-        )
-    except PapermillExecutionError as failed:
-        if failed.ename == "KeyboardInterrupt":
-            raise KeyboardInterrupt from None
-        raise GanmcError(failed.evalue) from None
-
-
-def executed(out: Path) -> Path:
-    """Where the executed notebook is."""
-    return out / "run" / f"{NOTEBOOK}.ipynb"
-
-
-def write_page(out: Path) -> None:
-    """What the executed notebook tells, as one HTML file: no code, no progress bars."""
-    from nbconvert import HTMLExporter
-
-    config = Config()
-    config.TagRemovePreprocessor.enabled = True
-    config.TagRemovePreprocessor.remove_cell_tags = (
-        "book",  # what is for readers of the book
-        "hide-cell",
-        "parameters",
-        "injected-parameters",
-        "plan",
-    )
-    exporter = HTMLExporter(config=config, exclude_input=True, exclude_output_prompt=True)
-    notebook = nbformat.read(executed(out), as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
-    page, _ = exporter.from_notebook_node(notebook)
-    (out / PAGE).write_text(page)
+        yield
+    finally:
+        for number, handler in zip(SIGNALS, before):
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

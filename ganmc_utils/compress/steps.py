@@ -1,0 +1,141 @@
+"""What `ganmc compress` does: check the table, run the notebook, write its page."""
+
+import argparse
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import papermill
+from nbclient.exceptions import DeadKernelError
+from nbconvert import HTMLExporter
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from ganmc_utils.compress.columns import Columns
+from ganmc_utils.compress.table import features_and_target, load_teacher, read_rows
+from ganmc_utils.compress.teachers import make_teacher
+from ganmc_utils.core.errors import GanmcError, user_error
+from ganmc_utils.core.plan import notebook_path
+
+NOTEBOOK = "09_your_own_model"
+PAGE = "report.html"
+FIRST_ROWS = 50  # about which a teacher is asked before all else
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Check what can be checked at once, run the notebook, write its page, name the files."""
+    frame, y, task = features_and_target(
+        read_rows(asked.data, asked.separator), asked.target, asked.task
+    )
+    check_columns_and_teacher(frame, y, task, asked.teacher)
+    if asked.report:
+        features_and_target(read_rows(asked.report, asked.separator), asked.target, task)
+    out = Path(asked.out).expanduser().resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    run_notebook(parameters_of(asked, out), out)
+    write_page(out)
+    print(f"The report is {out / PAGE}, the model card {out / 'README.md'}.")
+    files = sorted(path.name for path in out.glob("model.*"))
+    print(f"The model is there as {', '.join(files)}.")
+
+
+def check_columns_and_teacher(frame: pd.DataFrame, y: pd.Series, task: str, teacher: str) -> None:
+    """Raises GanmcError at once where the columns or the teacher cannot be used.
+
+    The teacher is asked about the first rows.
+    """
+    classes, numbers = np.unique(y, return_inverse=True)
+    columns = Columns().fit(frame, numbers)
+    if teacher:
+        is_regression = task == "regression"
+        loaded = load_teacher(teacher, is_regression)
+        x = columns.transform(frame.head(FIRST_ROWS))
+        known = None if is_regression else classes
+        make_teacher(loaded, x, numbers[:FIRST_ROWS], columns, known, seed=0).ask(x)
+
+
+def parameters_of(asked: argparse.Namespace, out: Path) -> dict:
+    """The parameters of the notebook."""
+    return {
+        "profile": "own",
+        "out_dir": str(out / "run"),
+        "folder": str(out),
+        "table": "csv",
+        "path": str(Path(asked.data).expanduser().resolve()),
+        "separator": asked.separator,
+        "target": asked.target,
+        "task": asked.task,
+        "teacher": full_path(asked.teacher),
+        "report_path": full_path(asked.report),
+        "student": asked.student,
+        "source": asked.source,
+        "max_loss": asked.max_loss,
+        "max_nodes": asked.max_nodes,
+        "max_bytes": asked.max_bytes,
+        "queries": asked.queries,
+        "max_seconds": asked.seconds,
+        "seeds": [asked.seed],
+    }
+
+
+def full_path(path: str) -> str:
+    """An absolute path; "" stays."""
+    return str(Path(path).expanduser().resolve()) if path else ""
+
+
+def run_notebook(parameters: dict, out: Path) -> None:
+    """Execute the notebook into out/run.
+
+    Raises:
+        GanmcError: a cell failed; its own line. Or the kernel was killed.
+    """
+    (out / "run").mkdir(exist_ok=True)
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    os.environ["GANMC_PROGRESS"] = "text"  # bars of cells reach the terminal as text alone
+    # In the main thread papermill would take Ctrl-C for itself, and answer with a traceback.
+    with ThreadPoolExecutor(1) as beside:
+        running = beside.submit(
+            papermill.execute_notebook,
+            notebook_path(NOTEBOOK),
+            executed(out),
+            parameters,
+            progress_bar=False,
+            stderr_file=sys.stderr,
+        )
+        try:
+            running.result()
+        except PapermillExecutionError as failed:
+            raise GanmcError(failed.evalue) from None
+        except DeadKernelError:
+            raise user_error(
+                NOTEBOOK, "its process was killed", "bring fewer rows: memory may have been short"
+            ) from None
+
+
+def executed(out: Path) -> Path:
+    """Where the executed notebook is."""
+    return out / "run" / f"{NOTEBOOK}.ipynb"
+
+
+def write_page(out: Path) -> None:
+    """What the executed notebook tells, as one HTML file: no code, no progress bars."""
+    config = Config()
+    config.TagRemovePreprocessor.enabled = True
+    config.TagRemovePreprocessor.remove_cell_tags = (
+        "book",  # what is for readers of the book
+        "hide-cell",
+        "parameters",
+        "injected-parameters",
+        "plan",
+    )
+    exporter = HTMLExporter(config=config, exclude_input=True, exclude_output_prompt=True)
+    notebook = nbformat.read(executed(out), as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+    page, _ = exporter.from_notebook_node(notebook)
+    (out / PAGE).write_text(page)
