@@ -100,10 +100,11 @@ def record(rows, **change):
     return records.Record(**fields | change)
 
 
-def run_notebook(notebook, **change):
+def run_notebook(notebook, to_its_end=False, **change):
     """Run the cells of a notebook up to the one that saves its record, here and not in a kernel.
 
-    change: parameters that differ from the notebook's. Returns all names that the cells define.
+    to_its_end: the cells after that one, too. change: parameters that differ from the notebook's.
+    Returns all names that the cells define.
     """
     module = types.ModuleType("__main__")  # where cells are run in a kernel too
     cells = nbformat.read(notebook_path(notebook), as_version=4).cells
@@ -118,7 +119,7 @@ def run_notebook(notebook, **change):
             exec(compile(cell.source, file, "exec"), vars(module))
             if "parameters" in cell.metadata.get("tags", []):
                 vars(module).update(change)
-            if "run.save()" in cell.source:
+            if "run.save()" in cell.source and not to_its_end:
                 break
     return vars(module)
 

@@ -23,7 +23,14 @@ from ganmc_utils.core.source import Source
 from ganmc_utils.core.store import Store
 from ganmc_utils.forests import models
 from ganmc_utils.forests.data import READERS, Dataset, read_table, split_table, table_checksum
-from ganmc_utils.forests.sources import TABLE_SOURCES, PooledGan, RealRows, RowJitter
+from ganmc_utils.forests.sources import (
+    TABLE_SOURCES,
+    PooledGan,
+    RealRows,
+    RowJitter,
+    Smote,
+    too_few_rows,
+)
 from ganmc_utils.gan.acgan import AcGan, GanSettings
 from ganmc_utils.report.statistics import prediction_score
 
@@ -159,13 +166,17 @@ class TaskData:
         """One random split a seed.
 
         Raises:
-            GanmcError: the rows are not those that the checksum speaks of.
+            GanmcError: the rows are not those that the checksum speaks of, or too few for SMOTE.
         """
         splits = task_splits(self.task, self.data_dir)
         if splits[0].checksum != self.checksum:  # a download brought a larger file
             raise user_error(
                 self.task.table, "its file is another than at the start", "run this chapter again"
             )
+        if "smote" in self.task.sources:  # told before any work is done for the first seed
+            n_smallest = min(np.bincount(split.y_train).min() for split in splits)
+            if n_smallest <= Smote.neighbours:
+                raise too_few_rows(n_smallest, Smote.neighbours)
         return splits
 
     def split(self, unit: Unit) -> Dataset:

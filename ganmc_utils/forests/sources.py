@@ -12,7 +12,7 @@ import numpy as np
 from imblearn.over_sampling import SMOTE
 from scipy.spatial import KDTree
 
-from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.core.paths import thread_count
 from ganmc_utils.core.registry import Registry
 from ganmc_utils.core.source import Source
@@ -68,6 +68,12 @@ class RowJitter(Source):
         return self.x[rows] + np.float32(self.scale) * noise, self.y[rows]
 
 
+def too_few_rows(n_rows: int, neighbours: int) -> GanmcError:
+    """What SMOTE says of a class that has no more rows than neighbours are asked for."""
+    problem = f"the smaller class has {n_rows} training rows, {neighbours} neighbours need more"
+    return user_error("smote", problem, "bring more rows, or leave smote out")
+
+
 @dataclass
 class Smote(Source):
     """SMOTE: points on the line between a row and a neighbour of its class (by imbalanced-learn).
@@ -92,10 +98,7 @@ class Smote(Source):
         """
         n_real = np.bincount(self.y)
         if n_real.min() <= self.neighbours:
-            raise GanmcError(
-                f"smote: the smaller class has {n_real.min()} rows, "
-                f"{self.neighbours} neighbours need more; lower neighbours"
-            )
+            raise too_few_rows(n_real.min(), self.neighbours)
         n_wanted = class_counts(self.y, n, rng)
         n_after = {c: int(n_real[c] + n_wanted[c]) for c in range(len(n_real))}
         sampler = SMOTE(
