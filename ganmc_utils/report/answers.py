@@ -539,6 +539,10 @@ def answer_06(evidence: Evidence) -> str:
             "a tree that learns from training rows with out-of-bag labels, which cost nothing,",
             tree_against(evidence, "train_oob", "gan", OF_GAN_ROWS),
         ),
+        (
+            "a tree that learns from unreal rows, whose columns were each drawn by themselves,",
+            tree_against(evidence, "independent", "gan", OF_GAN_ROWS),
+        ),
     ]
     sentences = [sentence(subject, against) for subject, against in trees if against]
     sentences.append(smallest_students(evidence))
