@@ -101,6 +101,8 @@ READ = """() => {
   return {
     width: page.scrollWidth, room: page.clientWidth,
     cut: cut.map(box => box.innerText.slice(0, 60)),
+    cutTables: cut.filter(box => !box.matches('pre, .highlight') && box.querySelector('td'))
+      .map(box => box.innerText.slice(0, 60)),
     images: [...document.images].map(i => ({alt: i.alt, pixels: i.naturalWidth})),
   };
 }"""
@@ -230,6 +232,11 @@ def wordless_images(facts):
 
 def test_no_table_or_code_is_cut(site, seen):
     cut = faults_by_page(site, seen, 1280, cut_boxes)
+    assert not {page: boxes for page, boxes in cut.items() if page not in AWAITING_RERUN}
+
+
+def test_no_table_scrolls_on_a_phone(site, seen):
+    cut = faults_by_page(site, seen, 390, lambda facts: facts["cutTables"])
     assert not {page: boxes for page, boxes in cut.items() if page not in AWAITING_RERUN}
 
 

@@ -85,8 +85,8 @@ def test_fig_3f_at_one_tree_and_at_the_most(frame):
     table = tables.paper_storage(frame, magic_task())
     assert list(table["Trees"]) == [1, 4]
     assert list(table["Test loss"]) == ["0.020 ± 0.000", "0.005 ± 0.000"]
-    assert list(table["Times faster"]) == ["300", "75"]
-    assert list(table["Times fewer nodes"]) == ["40", "10"]
+    assert list(table["Faster"]) == ["300×", "75×"]
+    assert list(table["Fewer nodes"]) == ["40×", "10×"]
 
 
 def test_table_2_has_the_numbers_of_the_paper_in_brackets(frame):

@@ -7,6 +7,7 @@ from pydoc import locate
 import pandas as pd
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 from helpers import record, row
 
 import ganmc_utils
@@ -24,6 +25,7 @@ BOOK = paths.ROOT / "book"
 CARDS = paths.ROOT / "published" / "data_cards"
 sys.path.insert(0, str(BOOK))
 
+import cards  # noqa: E402
 import data_cards  # noqa: E402  its folder is added above
 import from_records  # noqa: E402
 import public_names  # noqa: E402
@@ -126,6 +128,34 @@ def test_types_are_named_without_their_modules():
         None, "class", "", None, None, "(x: ~numpy.ndarray, p: float = 0.5)", "torch.Tensor"
     )
     assert of == ("(x: ndarray, p: float = 0.5)", "Tensor")
+
+
+# Tables on a phone
+
+
+def table_with(cells, n_columns):
+    headers = "".join(f"<th>Column {k}</th>" for k in range(n_columns))
+    row = "".join(f"<td>{cell}</td>" for cell in cells)
+    soup = BeautifulSoup(
+        f"<table><thead><tr>{headers}</tr></thead><tbody><tr>{row}</tr></tbody></table>",
+        "html.parser",
+    )
+    cards.add_headers(soup.table)
+    return soup.table
+
+
+def test_a_table_that_is_too_wide_for_a_phone_becomes_cards():
+    table = table_with(["MAGIC", "0.912", "", "a " * 60, *["+0.044\xa0[-0.023,\xa0+0.066]"] * 2], 6)
+    assert table["class"] == ["cards"]
+    cells = table.tbody.find_all("td")
+    headers = [cell.get("data-header") for cell in cells]
+    assert headers == [None, "Column 1", None, "Column 3", "Column 4", "Column 5"]
+    assert cells[3]["class"] == ["long"]
+
+
+@pytest.mark.parametrize("cells", [["MAGIC", "0.912"], ["a " * 60, "b " * 60, "c " * 60]])
+def test_a_table_whose_words_fit_stays_a_table(cells):
+    assert not table_with(cells, len(cells)).has_attr("class")
 
 
 # Data cards

@@ -30,15 +30,15 @@ GENERATED_SOURCES = (
 
 # What small_students calls the students of each experiment, and its columns of factors.
 SMALL_STUDENTS = {
-    "headline": "best on validation: ",
-    "headline_tree": "the same, one tree: ",
+    "headline": "best: ",
+    "headline_tree": "best, one tree: ",
     "headline_gan": "",
 }
 FACTORS = {
-    "fewer_nodes": "Times fewer nodes",
-    "fewer_bytes": "Times fewer bytes",
-    "speedup": "Times faster",
-    "speedup_batch_1": "Times faster, one row",
+    "fewer_nodes": "Fewer nodes",
+    "fewer_bytes": "Fewer bytes",
+    "speedup": "Faster",
+    "speedup_batch_1": "Faster, one row",
 }
 
 # The columns of Table 2: metric, header, the paper's unit in ours, and how it is written.
@@ -317,7 +317,7 @@ def paper_storage(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
                 }
                 median = forests.groupby("metric").value.median()
                 for metric in ("fewer_nodes", "fewer_bytes", "speedup"):
-                    row[FACTORS[metric]] = f"{median[metric]:,.3g}"
+                    row[FACTORS[metric]] = f"{median[metric]:,.3g}×"
                 rows.append(row)
     return text.table_of(rows)
 
@@ -370,10 +370,10 @@ def small_students(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
                 }
                 within = students[students.metric == "within_limit"].value
                 if len(within):
-                    row["Limit kept on validation"] = f"{within.sum():.0f} of {len(within)} seeds"
+                    row["Kept on validation"] = f"{within.sum():.0f} of {len(within)}"
                 for metric, header in FACTORS.items():
                     factor = students[students.metric == metric].value
-                    row[header] = f"{np.median(factor):,.0f}"
+                    row[header] = f"{np.median(factor):,.0f}×"
                 rows.append(row)
     return text.table_of(rows)
 

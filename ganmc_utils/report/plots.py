@@ -272,7 +272,7 @@ def plain_log(ax: Axes) -> None:
 # A figure of the book: panels in a grid, one legend, number and caption.
 
 # Inches of a panel by the number of panels, so that type is legible at the width of each.
-PANEL_SIZES = {1: (5.6, 3.5), 2: (4.4, 3.2)}
+PANEL_SIZES = {1: (4.8, 2.8), 2: (4.4, 3.2)}
 SMALL_PANEL = (3.2, 2.7)  # three and over
 GRID = (
     "display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,{least}),1fr));"
@@ -333,7 +333,7 @@ def show_panels(
         plt.close(figure)
     grid = GRID.format(least="13rem" if len(panels) > 2 else "20rem")
     return HTML(
-        f'<figure class="panels" style="margin:1em 0">'
+        f'<figure class="panels" style="margin:0.4em 0">'
         f'<div style="{COLUMNS if in_columns else grid}">{"".join(images)}</div>'
         f"{legend(handle_of_label)}"
         f"<figcaption><strong>Figure {number}.</strong> {html.escape(caption)}</figcaption>"

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -44,7 +45,7 @@ def table_of(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna("")
 
 
-ERROR = re.compile(r"(?<=\d) ± ([\d.]+)")
+ERROR = re.compile(r"(?<=\d) ± ([\d.]*\d)")
 INTERVAL = re.compile(r" \[([-−+]?[\d.]+), ([-−+]?[\d.]+)\]")
 
 
@@ -64,6 +65,18 @@ def show_table(table: pd.DataFrame, out: Path, name: str) -> Markdown:
     text = "Not part of this profile." if table.empty else markdown(table)
     paths.write_atomically(out / "tables" / f"{name}.md", text + "\n")
     return Markdown(text)
+
+
+def show_tables(tables: Mapping[str, tuple[pd.DataFrame, str]], out: Path) -> Markdown:
+    """Show tables beside each other, as far as the screen is wide, each under its title.
+
+    tables: {title: (table, name)}; each is written as by `show_table`.
+    """
+    parts = [
+        f"<div>\n\n**{title}**\n\n{show_table(table, out, name).data}\n\n</div>"
+        for title, (table, name) in tables.items()
+    ]
+    return Markdown("\n\n".join(['<div class="side-by-side">', *parts, "</div>"]))
 
 
 def show_code(*objects: object) -> Markdown:
