@@ -5,7 +5,8 @@ chapter 01 shall stand. There are, with NN the number of a chapter:
 
 - answer_NN: its answer in sentences; claims_NN: its claim box; ran_on_NN: what it ran on;
 - in_short: the answer of the book in two sentences; findings: those of the first page as a list;
-  recommendations: its table of what to use; moons: mean accuracies of the models in its picture;
+  recommendations: its table of what to use; beside_the_paper: what its last table holds; moons:
+  mean accuracies of the models in its picture;
 - the tables of the reproduction report, see ganmc_utils/report/reproduction_report.py.
 
 The words are in ganmc_utils/report/answers.py and findings.py. In a book of smoke tests a banner
@@ -42,6 +43,7 @@ def substitutions(run_records: dict, tree: str = "") -> dict[str, str]:
         "in_short": findings.in_short(book) or answers.NOT_RUN,
         "findings": findings.findings(book),
         "recommendations": findings.recommendations(book),
+        "beside_the_paper": findings.beside_the_paper(book),
     }
     scoreboard = run_records.get(findings.SCOREBOARD)
     verdicts = records.as_frame(scoreboard) if scoreboard else None

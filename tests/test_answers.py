@@ -1,5 +1,6 @@
 """Sentences from records: they claim no more than the intervals, on any record there is."""
 
+import re
 import sys
 import types
 
@@ -183,7 +184,8 @@ def test_a_book_of_one_table_with_other_sources():
         for seed in range(3)
     ]
     rows.append(row(source="none", experiment="teacher", dataset="mine", setting={}))
-    task = {"name": "mine", "seeds": [0, 1, 2], "n_train": 2000}
+    sizes = {"n_train": 2000, "n_validation": 500, "n_test": 500}
+    task = {"name": "mine", "seeds": [0, 1, 2], "gans": [], **sizes}
     parameters = {"datasets": [task], "teacher_trees": 500, "fake_per_real": 9}
     run = record(rows, profile="mine", parameters=parameters)
     book = findings.book_of({"06_random_forests": run})
@@ -191,6 +193,15 @@ def test_a_book_of_one_table_with_other_sources():
     table = findings.recommendations(book)
     assert "2,000 rows" in table and "mine" in table and "Jitter" in table
     assert "MAGIC" not in table and "has been run" not in table
+    texts = from_records.substitutions({"06_random_forests": run})
+    of_paper = [name for name, text in texts.items() if re.search("MAGIC|Higgs|Evergreen", text)]
+    assert not of_paper, "a book of other data says nothing of the paper's"
+
+
+def test_the_headline_table_says_where_rows_are_fewer_than_the_papers(published):
+    words = findings.beside_the_paper(findings.book_of(published))
+    assert "Evergreen has 1,000 training rows (the paper's 5,000)" in words
+    assert "MAGIC has" not in words
 
 
 def test_a_book_without_records_says_so():

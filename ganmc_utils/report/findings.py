@@ -14,6 +14,7 @@ from ganmc_utils.forests.claims import GAN_SOURCES, main_teacher, score_above
 from ganmc_utils.forests.tables import GENERATED_SOURCES
 from ganmc_utils.report import answers, plots, statistics, text
 from ganmc_utils.report.answers import Evidence
+from ganmc_utils.report.paper import PAPER_NAME, published_number
 from ganmc_utils.report.phrases import (
     SCORE,
     compare,
@@ -296,6 +297,25 @@ def gains_without_gan(book: Book) -> dict[str, Interval]:
             interval = score_above(best, "gan")(evidence.frame, dataset) if best else None
             gains[dataset_in_words(dataset, {})] = interval
     return {place: interval for place, interval in gains.items() if interval is not None}
+
+
+# The table beside the paper
+
+
+def beside_the_paper(book: Book) -> str:
+    """What the scores of the headline table are, and where ours has fewer rows than the paper's."""
+    if "06_random_forests" not in book:
+        return ""
+    evidence = book["06_random_forests"]
+    fewer = []
+    for dataset in evidence.tables:
+        papers = published_number(f"table3/{PAPER_NAME.get(dataset, dataset)}/n_train")
+        ours = n_train(evidence, dataset)
+        if papers and ours < papers["value"]:
+            place = dataset_in_words(dataset, {})
+            fewer.append(f"{place} has {ours:,} training rows (the paper's {papers['value']:,.0f})")
+    rows = sentence("our", listed(fewer)) if fewer else ""
+    return f"{answers.points_in_words(evidence)}{rows}".strip()
 
 
 # The claim box of a chapter
