@@ -126,6 +126,21 @@ def test_a_unit_that_is_told_its_end_saves_and_exits_with_75(long_gan, tmp_path)
     assert "out of time" in again.stdout and unfinished.read_bytes() != before
 
 
+def test_a_kernel_that_is_told_its_end_before_it_is_ready_has_more_to_do(
+    paper, tmp_path, monkeypatch
+):
+    def die(*_, **__):
+        raise RuntimeError("Kernel died before replying to kernel_info")
+
+    unit, part = paper[0], tmp_path / "part.ipynb"
+    monkeypatch.setattr(units.papermill, "execute_notebook", die)
+    monkeypatch.setenv("GANMC_DEADLINE", "0")
+    assert not units.execute(units.notebook_of(unit), unit, part)
+    monkeypatch.setenv("GANMC_DEADLINE", "inf")
+    with pytest.raises(GanmcError, match=f"{unit.name}: Kernel died"):
+        units.execute(units.notebook_of(unit), unit, part)
+
+
 def test_wrong_names_are_one_line(capsys):
     for profile in ("nowhere", "some/where"):
         assert units.main(["plan", profile]) == 1

@@ -34,7 +34,7 @@ import papermill
 import psutil
 
 from ganmc_utils.core import parameters, paths, profiles
-from ganmc_utils.core.checkpoints import OutOfTime
+from ganmc_utils.core.checkpoints import OutOfTime, out_of_time
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.plan import is_tagged, notebook_path, planned, set_seeds
 
@@ -320,6 +320,11 @@ def execute(notebook: nbformat.NotebookNode, unit: Unit, part: Path) -> bool:
             print(f"{unit.name}: {failed.evalue}", flush=True)
             return False
         raise GanmcError(f"{unit.name}: {failed.ename}: {failed.evalue}") from None
+    except RuntimeError as failed:  # the kernel died; told to end before it was ready, it just does
+        if out_of_time():
+            print(f"{unit.name}: out of time, its kernel was not ready", flush=True)
+            return False
+        raise GanmcError(f"{unit.name}: {failed}") from None
     finally:
         source.unlink()
     return True
