@@ -1,6 +1,7 @@
 """Records survive a round trip, refuse what is not a record, and let a killed run go on."""
 
 import json
+from importlib import metadata
 
 import pytest
 from helpers import record, row
@@ -90,3 +91,13 @@ def test_a_record_says_what_made_the_numbers():
     assert hardware["cpu"] and hardware["cores"] >= 1 and hardware["memory_gb"] > 0
     assert "gpu" in hardware and records.commit()
     assert {"python", "numpy", "torch", "scikit-learn"} <= set(versions)
+
+
+def test_a_package_that_is_not_installed_has_the_version_of_its_folder(monkeypatch):
+    installed = records.own_version()
+
+    def not_installed(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(records, "version", not_installed)
+    assert records.own_version() == installed == metadata.version("ganmc-utils")

@@ -48,7 +48,7 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=batch_sched_delay=1,sched_interval=2
 ReturnToService=2
 KillWait=30
-MinJobAge=300
+MinJobAge=6000
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 NodeName=$(hostname -s) CPUs=$(nproc --all) RealMemory=$(($(free -m | awk '/Mem:/ {print $2}') * 9 / 10)) State=UNKNOWN

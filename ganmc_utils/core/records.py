@@ -3,7 +3,8 @@
 import os
 import platform
 import subprocess
-from importlib.metadata import version
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -35,7 +36,7 @@ SourceId = Literal[
     "own",
 ]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-VERSIONS_OF = ("numpy", "scikit-learn", "torch", "imbalanced-learn", "ganmc-utils")
+VERSIONS_OF = ("numpy", "scikit-learn", "torch", "imbalanced-learn")
 OLD_VERDICTS = {"not seen": "inconclusive"}  # the words of records before version 0.2
 
 
@@ -147,8 +148,17 @@ def hardware() -> dict:
 
 
 def versions() -> dict:
-    """Versions of Python and of the libraries that decide results."""
-    return {"python": platform.python_version()} | {name: version(name) for name in VERSIONS_OF}
+    """Versions of Python, of the libraries that decide results, and of this package."""
+    libraries = {name: version(name) for name in VERSIONS_OF}
+    return {"python": platform.python_version()} | libraries | {"ganmc-utils": own_version()}
+
+
+def own_version() -> str:
+    """The version of this package, also where it runs from its folder without being installed."""
+    try:
+        return version("ganmc-utils")
+    except PackageNotFoundError:
+        return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def commit() -> str:
