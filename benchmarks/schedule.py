@@ -2,7 +2,9 @@
 
     python benchmarks/schedule.py plan [PROFILE]  the units, what they wait for, and their floors
     python benchmarks/schedule.py count           counts what one image costs, for the floors
+    python benchmarks/schedule.py check           times Snakemake with jobs that only sleep
     python benchmarks/schedule.py draw            the table and the figure of the page on costs
+    python benchmarks/schedule.py workers         times the quick profile's units on 1 and 2 cores
 
 A unit takes the floor of cost_model on an H100. List scheduling gives each GPU that falls idle the
 ready unit with the longest way to the end. Units that train no networks of Sec. 3 (chapters 06 to
@@ -11,21 +13,43 @@ ready unit with the longest way to the end. Units that train no networks of Sec.
 
 import heapq
 import json
+import math
+import os
+import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 import cost_model
 import matplotlib.pyplot as plt
 import torch
 
 from ganmc_utils.core import paths
+from ganmc_utils.core.plan import set_seeds
 from ganmc_utils.core.units import Unit, profile_of, units_from, units_of
+from ganmc_utils.networks.experiment import with_chosen_share
 
 PUBLISHED = paths.ROOT / "published" / "benchmarks"
 COUNTS = PUBLISHED / "counts.json"
+CHECKED = PUBLISHED / "snakemake.json"
 GPUS = (1, 4, 16, 64)
 MANY_SEEDS = 100
+SLEEP = 1 / 20  # seconds that a dummy job sleeps for each second of its unit
+# It takes the place of `python -m ganmc_utils.core.units run PROFILE UNIT --out OUT`.
+TIMED = """#!/bin/sh -e
+unit=$5 out=$7
+date +%s.%N > "{times}/$unit.start"
+{work}
+date +%s.%N > "{times}/$unit.end"
+"""
+DUMMY = """
+sleep "$(cat "{seconds}/$unit")"
+mkdir -p "$out/units/$unit" "$out/notebooks" "$out/records"
+touch "$out/units/$unit/done" "$out/notebooks/$unit.ipynb" "$out/records/$unit.json"
+"""
 Seconds = dict[str, float]  # of each unit
 
 
@@ -44,17 +68,47 @@ def write_counts() -> None:
     paths.write_atomically(COUNTS, json.dumps(counts, indent=1) + "\n")
 
 
-def floors(units: Sequence[Unit]) -> Seconds:
-    """Seconds that each unit takes on an H100 at least."""
-    costs = {
-        (kind, which): cost_model.ImageCost(**counts, seconds=float("nan"))
+@cache
+def floor_of_image() -> dict[cost_model.Kind, float]:
+    """Seconds that one image takes on an H100 at least, in each kind of work."""
+    return {
+        (kind, which): cost_model.H100.floor(cost_model.ImageCost(**counts, seconds=math.nan))
         for kind, which, counts in json.loads(COUNTS.read_text())
     }
-    per_image = {kind: cost_model.H100.floor(cost) for kind, cost in costs.items()}
-    return {
-        name: sum(per_image[kind] * images for kind, images in work.items())
-        for name, work in cost_model.work_of_units(list(units)).items()
-    }
+
+
+def seconds_of(work: cost_model.Work) -> float:
+    """Seconds that this work takes on an H100 at least."""
+    per_image = floor_of_image()
+    return sum(per_image[kind] * images for kind, images in work.items())
+
+
+def floors(units: Sequence[Unit]) -> Seconds:
+    """Seconds that each unit takes on an H100 at least."""
+    work_of_units = cost_model.work_of_units(list(units))
+    return {name: seconds_of(work) for name, work in work_of_units.items()}
+
+
+def work_of_other_shares(units: Sequence[Unit]) -> cost_model.Work:
+    """What chapters train themselves when validation over all sets chooses other shares.
+
+    A unit of one set trains the students of a chosen share with its own choice. The last candidate
+    stands for that, and the first for the choice over all sets.
+    """
+    counter, work = cost_model.WorkCounter(), Counter()
+    plans = [unit.plan for unit in units if unit.notebook < "06"]
+    for plan in plans:
+        counter.work_of_plan(plan)
+    for plan in plans:
+        for name, students in plan["students"].items():
+            chosen = [
+                with_chosen_share(student, plan["candidates"]["gan"][0])
+                for student in students
+                if student.p_fake is None
+            ]
+            for set_seed, seeds in set_seeds(plan["p"], name, plan["seeds"]).items():
+                work += counter.work_of_students(plan["p"], chosen, seeds, set_seed)
+    return work
 
 
 def ways_to_the_end(units: Sequence[Unit], seconds: Seconds) -> Seconds:
@@ -121,6 +175,82 @@ def with_seeds(n: int) -> list[Unit]:
     return units_from(chapters)
 
 
+# Snakemake's own schedule
+
+
+def snakemake_time(profile: str, seconds: Seconds, workers: int, sleep: float = SLEEP) -> float:
+    """Seconds that our Snakefile takes for the units of a profile.
+
+    Its jobs sleep `sleep` times as long as their units take; the result is scaled back.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        for unit, takes in seconds.items():
+            (Path(scratch) / unit).write_text(str(sleep * takes))
+        times = snakemake_times(profile, list(seconds), workers, DUMMY.format(seconds=scratch))
+    return span(times) / sleep
+
+
+def snakemake_times(
+    profile: str, units: Sequence[str], workers: int, work: str
+) -> dict[str, tuple[float, float]]:
+    """(start, end) of the units of a profile, run by our Snakefile in a folder of its own.
+
+    work: what the shell runs for a unit: its arguments are those of Python.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        times, python = folder / "times", folder / "bin" / "python"
+        times.mkdir()
+        paths.write_atomically(python, TIMED.format(times=times, work=work))
+        python.chmod(0o755)
+        for name in ("Snakefile", "ganmc_utils", "notebooks", "profiles"):
+            (folder / name).symlink_to(paths.ROOT / name)
+        targets = [f"results/{profile}/units/{unit}/done" for unit in units]
+        settings = ["--config", f"profile={profile}", "units=1", "threads=1"]
+        snakemake = Path(sys.executable).parent / "snakemake"
+        subprocess.run(
+            [snakemake, "--cores", str(workers), *targets, *settings, "--quiet", "all"],
+            cwd=folder,
+            env=os.environ | {"PATH": f"{python.parent}:{os.environ['PATH']}"},
+            check=True,
+        )
+        ends = {which: {} for which in ("start", "end")}
+        for file in times.iterdir():
+            ends[file.suffix[1:]][file.stem] = float(file.read_text())
+    return {unit: (ends["start"][unit], ends["end"][unit]) for unit in units}
+
+
+def span(times: dict[str, tuple[float, float]]) -> float:
+    """Seconds from the first start to the last end."""
+    starts, ends = zip(*times.values())
+    return max(ends) - min(starts)
+
+
+def check() -> None:
+    """Time Snakemake on each number of GPUs, and keep it for the figure."""
+    seconds = floors(units_of("paper"))
+    taken = {}
+    for n in GPUS:
+        taken[n] = snakemake_time("paper", seconds, n)
+        print(f"{gpus(n)}: {taken[n] / 60:.1f} min", flush=True)
+    paths.write_atomically(CHECKED, json.dumps(taken, indent=1) + "\n")
+
+
+def workers() -> None:
+    """Print what the units of the quick profile take on one and two cores, and the forecast.
+
+    The forecast is list scheduling of the seconds that each unit took on one core.
+    """
+    units = units_of("quick")
+    names = [unit.name for unit in units]
+    seconds, rows = {}, ["| Workers | Forecast, s | Taken, s |", "|--:|--:|--:|"]
+    for n in (1, 2):
+        times = snakemake_times("quick", names, n, f'{sys.executable} "$@"')
+        seconds = seconds or {name: end - start for name, (start, end) in times.items()}
+        rows.append(f"| {n} | {wall_time(units, seconds, n):.0f} | {span(times):.0f} |")
+    print("\n".join(rows))
+
+
 # For people
 
 
@@ -145,6 +275,25 @@ def listing(profile: str) -> str:
     return "\n".join(lines)
 
 
+def row(name: str, n_units: int | str, hours: list[float]) -> str:
+    """A row of the table."""
+    return f"| {name} | {n_units} | " + " | ".join(f"{value:,.1f}" for value in hours) + " |"
+
+
+def in_words(units: Sequence[Unit]) -> str:
+    """What no number of GPUs shortens, and what is not spread over them."""
+    seconds = floors(units)
+    path, others = critical_path(units, seconds), seconds_of(work_of_other_shares(units))
+    return (
+        f"The critical path is {', '.join(path)}: "
+        f"{sum(seconds[unit] for unit in path) / 60:,.0f} minutes.\n\n"
+        "Chapter 01 trains some students itself, one set after another: those whose share of "
+        "images validation chooses over all sets, where it is not the choice of their own set. "
+        f"That is at most {others / 60:.1f} minutes in all, "
+        f"{others / sum(seconds.values()):.0%} of the floors."
+    )
+
+
 def draw() -> None:
     """Write the table, the words on the critical path and the figure of the page on costs."""
     cases = {
@@ -157,20 +306,20 @@ def draw() -> None:
     for name, units in cases.items():
         seconds = floors(units)
         hours = [wall_time(units, seconds, n) / 3600 for n in GPUS]
-        path = critical_path(units, seconds)
-        least = sum(seconds[unit] for unit in path) / 3600
+        least = sum(seconds[unit] for unit in critical_path(units, seconds)) / 3600
         (line,) = ax.plot(GPUS, hours, "o-", label=name)
         ax.axhline(least, color=line.get_color(), ls=":", lw=1)
-        cells = " | ".join(f"{value:,.1f}" for value in hours)
-        rows.append(f"| {name} | {sum(map(bool, seconds.values()))} | {cells} |")
-        if name == "as the profile says":
-            in_words = f"The critical path is {', '.join(path)}: {60 * least:,.0f} minutes."
+        rows.append(row(name, sum(map(bool, seconds.values())), hours))
+    taken = json.loads(CHECKED.read_text())
+    hours = [taken[str(n)] / 3600 for n in GPUS]
+    ax.plot(GPUS, hours, "kx", label="as Snakemake does it")
+    rows.insert(3, row("as the profile says, jobs that sleep in Snakemake", "", hours))
     ax.set(xscale="log", yscale="log", xlabel="GPUs", ylabel="Hours at least")
     ax.set_xticks(GPUS, [str(n) for n in GPUS])
     ax.legend(frameon=False)
     ax.grid(alpha=0.3)
     figure.savefig(PUBLISHED / "schedule.svg", bbox_inches="tight", metadata={"Date": None})
-    text = "\n".join(rows) + f"\n\n{in_words}\n"
+    text = "\n".join(rows) + f"\n\n{in_words(units_of('paper'))}\n"
     paths.write_atomically(PUBLISHED / "schedule.md", text)
     print(text)
 
@@ -182,8 +331,12 @@ def main(words: list[str]) -> None:
         print(listing(*(profile or ["paper"])))
     elif command == "count":
         write_counts()
+    elif command == "check":
+        check()
     elif command == "draw":
         draw()
+    elif command == "workers":
+        workers()
 
 
 if __name__ == "__main__":
