@@ -413,7 +413,7 @@ class NetworkModels(Parameters):
 
 
 class NetworkChapter(NetworkModels):
-    """A chapter with one trained set: one split, one teacher, one GAN, several students of each."""
+    """A chapter with one replicate: one split, one teacher, one GAN, several students of each."""
 
     seeds: Seeds = Field(description="Each student is trained once with each seed.")
 
@@ -426,13 +426,13 @@ def with_training_images_alone(chapter):
 
 
 class SetChapter(NetworkModels):
-    """A chapter with several trained sets (00 to 02).
+    """A chapter with several replicates (00 to 02).
 
     Each set has training images, a teacher and a GAN of its own, and one student of each kind.
     """
 
     sets: Seeds = Field(
-        description="The trained sets, by their seeds: of the split (added to the seed of `data`), "
+        description="The replicates, by their seeds: of the split (added to the seed of `data`), "
         "the teacher, the GAN and the students. The other chapters have set 0.",
     )
 
