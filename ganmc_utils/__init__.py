@@ -110,6 +110,8 @@ A model of your own
       Compress a classifier into a small student that learns the teacher's probabilities.
   RegressorCompressor
       Compress a regressor into a small student that learns the teacher's values.
+  compress_network
+      Compress a network of images into a small one that learns its logits.
 
 Runs
 
@@ -165,6 +167,7 @@ _HOMES = {
     "classification_accuracy": "scores.other_scores",
     "ClassifierCompressor": "compress.estimators",
     "RegressorCompressor": "compress.estimators",
+    "compress_network": "compress.network",
     "NotebookRun": "core.notebook_run",
     "Store": "core.store",
     "planned": "core.plan",

@@ -76,10 +76,23 @@ def test_a_student_of_ones_own_as_the_page_says():
     assert right.mean() > 0.85
 
 
+def test_a_network_is_compressed_as_the_page_says(tmp_path, monkeypatch, capsys):
+    torch.manual_seed(0)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(SNIPPETS[1], names)
+    small = names["small"]
+    assert "agrees with its teacher" in capsys.readouterr().out
+    assert small.parameters["student"] * 500 < small.parameters["teacher"]
+    assert small.scores["student"].value > 0.8
+    written = {path.name for path in (tmp_path / "small_network").iterdir()}
+    assert written == {"model.onnx", "model.safetensors", "README.md"}
+
+
 def test_a_generator_is_rated_as_the_page_says():
     torch.manual_seed(0)
     names = {}
-    exec(SNIPPETS[1], names)
+    exec(SNIPPETS[2], names)
     data, teacher, student = names["data"], names["teacher"], names["student"]
 
     def value(samples):

@@ -5,6 +5,7 @@ line. The descriptions here also make book/parameters.md (see ganmc_utils.core.p
 """
 
 import ast
+import inspect
 import json
 from typing import Annotated, Any, Literal, get_args
 
@@ -20,6 +21,7 @@ from pydantic import (
 
 from ganmc_utils.core import paths
 from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.registry import is_own, own_entry
 
 TableSourceId = Literal[
     "train",
@@ -293,20 +295,26 @@ class ImageData(ParameterGroup):
 
 
 class Network(ParameterGroup):
-    """A network and how it is trained."""
+    """A network and how it is trained.
+
+    A teacher of your own that comes trained is named alone, `teacher: "my.py:load"`.
+    """
 
     network: str = Field(
         description="The architecture: `nin`, `lenet`, `lenet_authors`, `cnn5`, `cnn6`, "
-        "`resnet18` or `wrn28`."
+        "`resnet18` or `wrn28`; or `my.py:Net`, a function or class of your own file that takes "
+        "`in_channels`, `image_size`, `num_classes` (and `width`, where it is given)."
     )
     width: Count | None = Field(
         default=None,
         description="Channels of the first layer, which scale all other layers (for `wrn28` the "
         "widening factor). `null`: the paper's.",
     )
-    epochs: Count = Field(
+    epochs: int = Field(
+        ge=0,
         description="Epochs: passes over as many images as the training part has, wherever the "
-        "images come from. The paper trains students for 200."
+        "images come from. The paper trains students for 200. 0: a teacher of your own file that "
+        "comes trained.",
     )
     batch: Count = Field(description="Images per training step.")
     lr: Positive = Field(
@@ -336,15 +344,41 @@ class Network(ParameterGroup):
         "on others.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def a_name_alone_is_trained(cls, given: object) -> object:
+        """A network that is named alone is one's own and comes trained."""
+        if not isinstance(given, str):
+            return given
+        if not is_own(given):
+            raise ValueError("a name alone is a trained network of your own, my.py:load")
+        return {"network": given, "epochs": 0, "batch": 1, "lr": 1.0}
+
     @field_validator("network")
     @classmethod
     def check_that_it_is_known(cls, network: str) -> str:
-        """The registry of networks has its name."""
+        """The registry of networks has its name, or a file of one's own has it."""
         from ganmc_utils.networks.models import NETWORKS  # imports torch, which takes seconds
 
         if network not in NETWORKS:
             raise ValueError(f"unknown network; choose one of {', '.join(NETWORKS)}")
         return network
+
+    @model_validator(mode="after")
+    def check_that_it_can_be_made(self) -> "Network":
+        """One of one's own takes what it will be given; any other has to be trained."""
+        if not is_own(self.network):
+            if self.epochs == 0:
+                raise ValueError("epochs 0; only a network of your own file comes trained")
+            return self
+        arguments = {"in_channels": 1, "image_size": 8, "num_classes": 2}
+        arguments |= {"width": self.width} if self.width is not None else {}
+        try:
+            inspect.signature(own_entry(self.network)).bind(**arguments)
+        except TypeError as failed:
+            names = ", ".join(arguments)
+            raise ValueError(f"{self.network}: {failed}; let it take {names}") from None
+        return self
 
 
 class ImageGan(ParameterGroup):

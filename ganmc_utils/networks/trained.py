@@ -154,7 +154,7 @@ class TrainedModels:
         about = {kind: network.model_dump(), "seed": seed}
         deciders += (fold_of_images,) if kind.startswith("fold") else ()
         key = self.key(about, to_float16, *deciders, schedule_of)
-        return f"{kind}-{network_name(network)}-{key}"
+        return f"{kind}-{file_name(network_name(network))}-{key}"
 
     def classifier(self, kind: str, network: Network, x, y, seed: int, parts: dict) -> tuple:
         """(network, history), trained on images x and labels y and evaluated on parts.
@@ -181,13 +181,15 @@ class TrainedModels:
         working = self.store.working_path(name)
         schedule = schedule_of(network, self.p.data.n_train)
         train([learner], schedule, parts, working, self.fingerprint(name), label)
+        if not schedule.steps:  # it came trained
+            learner.history.append({"step": 0, "seconds": 0.0})
         rounded = to_float16(net.state_dict())
         net.load_state_dict(to_float32(rounded))
         last = learner.history[-1]
         last |= {part: accuracy(net, *images) for part, images in parts.items()}
         self.store.write(name, learner.history, last["seconds"])
         self.store.write_tensors(name, {"net": rounded}, learner.history, 0)  # counted above
-        working.unlink()
+        working.unlink(missing_ok=True)
         return learner.history
 
     # the GAN
@@ -369,7 +371,7 @@ class TrainedModels:
             deciders.append(logits_with_dropout)
         if student.source in IMAGE_SOURCES:
             deciders.append(IMAGE_SOURCES[student.source])
-        words = f"student-{student.network.network}-{student.objective}-{student.source}"
+        words = f"student-{file_name(student.network.network)}-{student.objective}-{student.source}"
         return f"{words}-{seed}-{self.key({'student': about}, *deciders)}"
 
     def learners(self, group: list) -> list[Learner]:
@@ -412,6 +414,11 @@ class TrainedModels:
         label = self.labeller(group, student.teacher_dropout)
         generator = self.generator(student.gan_epoch) if student.sees_gan else None
         return stream_of(self.data, student, generator, label, self.device)
+
+
+def file_name(name: str) -> str:
+    """A network's name as part of a file's: that of one's own, folder/my.py:Net, has others."""
+    return name.replace("/", "_").replace(":", "_")
 
 
 def students_of_sets(models: dict[int, TrainedModels], students: list[Student], label: str) -> dict:
