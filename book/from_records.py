@@ -54,6 +54,9 @@ def substitutions(run_records: dict, tree: str = "") -> dict[str, str]:
         texts[f"answer_{number}"] = answer(book[notebook]) if has_run else answers.NOT_RUN
         texts[f"claims_{number}"] = findings.claim_box(notebook, verdicts)
         texts[f"ran_on_{number}"] = ""
+    own_model = run_records.get(answers.OWN_MODEL)
+    texts["answer_09"] = answers.answer_own_model(own_model) if own_model else answers.NOT_RUN
+    texts["ran_on_09"] = ""
     for notebook, record in run_records.items():
         texts[f"ran_on_{notebook[:2]}"] = findings.ran_on(record, tree)
     return texts

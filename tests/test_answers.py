@@ -260,3 +260,35 @@ def test_only_a_book_of_smoke_tests_has_a_banner(published, tmp_path):
 
 def test_a_missing_verdict_is_no_interval():
     assert findings.claim_box("01_dnn_compression", pd.DataFrame({"metric": [], "dataset": []}))
+
+
+# A model of one's own
+
+
+def own_model_rows(seed, lost):
+    """Rows of chapter 09: a tree of `lost` points, and `lost` plus ten of one on the labels."""
+    values = {
+        ("teacher", "nodes"): 9000,
+        ("student", "nodes"): 90,
+        ("student", "loss"): lost,
+        ("tree on the labels", "loss"): lost + 0.1,
+        ("pruned tree on the labels", "loss"): 0.5,
+    }
+    about = {"experiment": "own_model", "dataset": "mine", "student": "tree", "seed": seed}
+    return [
+        row(**about, setting={"model": model}, metric=metric, value=value)
+        for (model, metric), value in values.items()
+    ]
+
+
+def test_the_answer_on_a_model_of_ones_own():
+    rows = [line for seed in range(3) for line in own_model_rows(seed, 0.01 * (seed + 1))]
+    run = record(rows, parameters={"max_loss": 0.05})
+    said = answers.answer_own_model(run)
+    assert "On mine, the smallest student within 5.0 points" in said
+    assert "has 100 times fewer nodes and loses 2.0 points" in said
+    assert "It is 10.0 points above one of its family that was fitted to the labels" in said
+    assert "over 3 splits" in said
+    one = answers.answer_own_model(record(own_model_rows(0, 0.01), parameters={"max_loss": 0.05}))
+    assert "in the one run" in one and one.endswith("no intervals.*")
+    assert answers.answer_own_model(record([row()])) == answers.NOT_RUN

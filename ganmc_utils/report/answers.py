@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from ganmc_utils.core import records
 from ganmc_utils.core.records import Record
 from ganmc_utils.forests import claims as forest_claims
 from ganmc_utils.networks import claims as network_claims
@@ -680,6 +681,42 @@ def missed_damage(evidence: Evidence) -> str:
     phrases = [f"is not shown to see {listed(missed)}"] if missed else []
     phrases += [unseen] if unseen else []
     return f"the Compression Score {' and '.join(phrases)}" if phrases else ""
+
+
+# A model of one's own
+
+
+OWN_MODEL = "09_your_own_model"
+
+
+def answer_own_model(record: Record) -> str:
+    """How small the student of chapter 09 became, and whether it needed its teacher."""
+    frame = records.as_frame(record)
+    frame = frame[frame.experiment == "own_model"]
+    if frame.empty:
+        return NOT_RUN
+    of_teacher, of_student = (frame[frame.model == name] for name in ("teacher", "student"))
+    losses = own_values(of_student, "loss")
+    limit = POINTS.amount(record.parameters["max_loss"])
+    fewer = own_values(of_teacher, "nodes") / own_values(of_student, "nodes")
+    size = f"has {fewer.median():,.0f} times fewer nodes and " if fewer.notna().all() else ""
+    subject = f"the smallest student within {limit} of its teacher on validation {size}loses"
+    of_family = frame[frame.model == frame.student + " on the labels"]
+    gain = interval_of(own_values(of_family, "loss") - losses)
+    other = "one of its family that was fitted to the labels and is no larger"
+    place = dataset_in_words(frame.dataset.iloc[0])
+    said = [
+        sentence(f"on {place}, {subject}", f"{with_bounds(interval_of(losses))} on unseen rows"),
+        sentence("it", compare(gain, other)),
+    ]
+    runs = f"{len(losses)} splits of the table, each with its own teacher"
+    brackets = f"In brackets: 95% intervals over {runs}."
+    return f"{' '.join(said)}\n\n*{brackets if len(losses) > 1 else 'One split: no intervals.'}*"
+
+
+def own_values(rows: pd.DataFrame, metric: str) -> pd.Series:
+    """Values of one model of chapter 09 by seed."""
+    return rows[rows.metric == metric].set_index("seed").value
 
 
 ANSWERS: dict[str, Callable[[Evidence], str]] = {
