@@ -45,7 +45,7 @@ def table_of(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna("")
 
 
-ERROR = re.compile(r"(?<=\d) ± ([\d.]*\d)")
+ERROR = re.compile(r"(?<=\d) ± ([\d.]+)")
 INTERVAL = re.compile(r" \[([-−+]?[\d.]+), ([-−+]?[\d.]+)\]")
 
 
