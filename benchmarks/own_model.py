@@ -281,16 +281,15 @@ def rows_of(table: str, data: Data, seed: int, seconds: int) -> list[dict]:
         max_loss=min(LIMITS), max_seconds=seconds, random_state=seed, progress=False
     )
     search = model.search_of(data.X, data.y, data.X_report, data.y_report)
-    source_name, source, _ = search.choose_source()
-    n_queries = min(search.n_queries, MAX_QUERIES)
-    x, target = search.labelled(source_name, source, n_queries)
+    search.n_queries = min(search.n_queries, MAX_QUERIES)
+    source_name, x, target, _ = search.choose_rows()
     judges = {limit: replace(search.judge, max_loss=limit) for limit in LIMITS}
     trials = students(search, x, target, judges)
 
     parts, teacher, judge = model.parts_, model.teacher_, search.judge
     pruned = pruned_tree(parts.x_train, parts.y_train, judge)
     of_packages = {
-        package: students_of(teacher, parts.x_train, parts.y_train, n_queries)
+        package: students_of(teacher, parts.x_train, parts.y_train, search.n_queries)
         for package, students_of in PACKAGES.items()
         if importlib.util.find_spec(package) and (package == "endgame" or judge.n_classes == 2)
     }

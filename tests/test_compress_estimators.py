@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from ganmc_utils.compress import search
 from ganmc_utils.compress.columns import Columns, DataError
 from ganmc_utils.compress.estimators import ClassifierCompressor, RegressorCompressor
 from ganmc_utils.compress.measures import area_under_curve
@@ -197,6 +198,22 @@ def test_auto_chooses_and_says_why():
 def test_limits_hold(limits, holds, family):
     model = ClassifierCompressor(FOREST, family, "jitter", max_loss=0, **limits, **QUICK)
     assert holds(model.fit(X, Y).choice_.trial)
+
+
+def test_the_best_sources_are_tried_again_with_all_queries(monkeypatch):
+    asked, labelled = [], search.Search.labelled
+
+    def noted(self, name, source, n):
+        asked.append((name, n))
+        return labelled(self, name, source, n)
+
+    monkeypatch.setattr(search.Search, "labelled", noted)
+    n = search.TRIAL_QUERIES + 1000
+    teacher = RandomForestClassifier(5, random_state=0)
+    model = ClassifierCompressor(teacher, "tree", queries=n, progress=False).fit(MIXED, BINARY)
+    again = [name for name, n_asked in asked if n_asked == n]
+    assert len(again) == len(set(again)) == search.FINALISTS < len(asked) - len(again)
+    assert model.choice_.source in again
 
 
 def test_a_larger_loss_allows_a_smaller_student():

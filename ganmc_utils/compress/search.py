@@ -45,6 +45,7 @@ from ganmc_utils.compress.teachers import Teacher
 from ganmc_utils.core.source import Source
 
 TRIAL_QUERIES = 5_000  # teacher queries for each source that is tried
+FINALISTS = 3  # sources that are tried again, with all queries
 JITTER_SCALES = (0.1, 0.3, 0.8)
 RESAMPLES = 100  # of the validation rows, for a standard error
 GAN_SHARE = 0.3  # of the time: a GAN is tried only while no more has passed
@@ -54,6 +55,7 @@ FEWER_ITERATIONS = 0.8
 BYTES_OF_NODE = 30  # of an ONNX file, at least; a node of many classes takes more
 BYTES_BESIDE = 1500  # its nodes, at least
 REFERENCE_LEAVES = 16  # of the boosted trees that sources are tried with
+FINAL_LEAVES = 31  # of those that the best sources are tried with again
 
 
 @dataclass
@@ -375,8 +377,7 @@ class Search:
             DataError: the one source that was asked for cannot be used.
         """
         with self.bar:
-            name, source, losses = self.choose_source()
-            x, target = self.labelled(name, source, self.n_queries)
+            name, x, target, losses = self.choose_rows()
             trials = self.students(x, target)
         if not trials:
             raise DataError(
@@ -387,13 +388,37 @@ class Search:
         words = self.explanation(name, losses, trials, trial)
         return Choice(name, trial, len(x), words, losses)
 
-    def choose_source(self) -> tuple[str, Source, dict[str, float]]:
-        """The source whose rows teach a reference student best, and the losses of all."""
-        sources, losses, distances = {}, {}, {}
+    def choose_rows(self) -> tuple[str, np.ndarray, np.ndarray, dict[str, float]]:
+        """The rows that the student is to learn from.
+
+        Each source is tried with a few queries, and the best again with all: more rows help one
+        source more than another, and the training rows are no more than they are.
+
+        Returns:
+            The source's name, its rows (n, d) with the teacher's predictions for them, and the
+            losses of the sources that were tried.
+        """
         if len(self.candidates) == 1:
             ((name, build),) = self.candidates.items()
-            return name, build(), losses
-        design = self.reference()
+            return name, *self.labelled(name, build(), self.n_queries), {}
+        sources, distances, losses = self.tried_sources()
+        ranking = sorted(distances, key=distances.get)
+        chosen, nearest = None, np.inf
+        for name in ranking[: FINALISTS if self.n_queries > TRIAL_QUERIES else 1]:
+            if chosen and self.judge.time_is_up(SOURCES_SHARE, self.started):
+                break
+            self.bar.set_postfix_str(name)
+            x, target = self.labelled(name, sources[name], self.n_queries)
+            trial = tried(self.reference(FINAL_LEAVES), x, target, self.judge)
+            losses[name] = trial.loss
+            if trial.distance < nearest:
+                chosen, nearest = (name, x, target), trial.distance
+        return *chosen, losses
+
+    def tried_sources(self) -> tuple[dict[str, Source], dict[str, float], dict[str, float]]:
+        """Sources that can be used, and distance and loss of a student that each has taught."""
+        sources, distances, losses = {}, {}, {}
+        design = self.reference(REFERENCE_LEAVES)
         for name, build in self.candidates.items():
             self.bar.set_postfix_str(name)
             self.bar.update()
@@ -409,20 +434,18 @@ class Search:
             distances[name], losses[name] = trial.distance, trial.loss
             if self.judge.time_is_up(SOURCES_SHARE, self.started):
                 break
-        name = min(distances, key=distances.get)
-        return name, sources[name], losses
+        return sources, distances, losses
 
-    def reference(self) -> Design:
-        """The student that sources are tried with: of medium size, of the family asked for."""
-        if self.family != "auto":
-            ladder = LADDERS[self.family]
-            settings = ladder[len(ladder) // 2]
-        else:
-            settings = {"max_leaf_nodes": REFERENCE_LEAVES}
+    def reference(self, leaves: int) -> Design:
+        """The student that sources are tried with, of the family asked for.
+
+        leaves: of boosted trees; other families have their medium size.
+        """
         if self.family in ("auto", "boosted"):
             n_iterations = boosted_iterations(self.judge.n_classes) // 4
-            return Design("boosted", settings | {"max_iter": n_iterations})
-        return Design(self.family, settings)
+            return Design("boosted", {"max_leaf_nodes": leaves, "max_iter": n_iterations})
+        ladder = LADDERS[self.family]
+        return Design(self.family, ladder[len(ladder) // 2])
 
     def gan_is_worth_it(self, losses: dict[str, float]) -> bool:
         """A GAN is trained only where no other source meets the limit, and early enough."""
