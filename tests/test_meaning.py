@@ -1,5 +1,6 @@
 """A result's key follows what the code means: not its words, not its place, not its layout."""
 
+import ast
 import importlib
 import json
 import subprocess
@@ -252,3 +253,15 @@ def test_keys_are_short_words_that_a_file_system_takes(student_key):
     name = student_key()
     assert len(name) < 100 and "/" not in name and json.dumps(name) == f'"{name}"'
     assert student_key(source="gan") != student_key(source="jitter", gan_epoch=None)
+
+
+def test_keys_are_the_same_on_every_python():
+    """As Python 3.11 writes it; later ones have a field more, or leave empty ones out."""
+    tree = ast.parse("class A:\n    def f(self): return 1")
+    function = (
+        "FunctionDef(name='f', args=arguments(posonlyargs=[], args=[arg(arg='self')], "
+        "kwonlyargs=[], kw_defaults=[], defaults=[]), body=[Return(value=Constant(value=1))], "
+        "decorator_list=[])"
+    )
+    of_class = f"ClassDef(name='A', bases=[], keywords=[], body=[{function}], decorator_list=[])"
+    assert meaning.written(tree) == f"Module(body=[{of_class}], type_ignores=[])"

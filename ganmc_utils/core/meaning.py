@@ -68,9 +68,18 @@ def trees_used_by(decider: Callable, ours: tuple[str, ...]) -> frozenset[str]:
             continue
         known.add((module, name))
         tree = _Normalizer(sys.modules[module], ours)
-        trees.add(f"{name} = {ast.dump(tree.visit(source_tree(module, name)))}")
+        trees.add(f"{name} = {written(tree.visit(source_tree(module, name)))}")
         waiting += tree.used
     return frozenset(trees)
+
+
+def written(tree: ast.AST) -> str:
+    """The dump of a tree as Python 3.11 writes it, so that keys are the same on later ones.
+
+    3.12 adds a field to functions and classes, 3.13 leaves out fields that are empty.
+    """
+    empty = {"show_empty": True} if sys.version_info >= (3, 13) else {}
+    return ast.dump(tree, **empty).replace(", type_params=[]", "")
 
 
 def definition_of(decider: Callable) -> tuple[str, str]:
