@@ -35,7 +35,7 @@ STYLE = {
     "jitter": ("Jitter", "#0072B2"),
     "smote": ("SMOTE", "#56B4E9"),
     "munge": ("MUNGE", "#CC79A7"),
-    "munge_authors": ("MUNGE, GAN-MC authors", "#8C5A86"),
+    "munge_authors": ("MUNGE of the GAN-MC authors", "#8C5A86"),
     "mixup": ("Mixup", "#B8A600"),
     "flips": ("Flips + crops", "#6A51A3"),
     "fresh": ("Fresh real data", "#4D4D4D"),
