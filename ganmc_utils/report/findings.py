@@ -315,7 +315,9 @@ def beside_the_paper(book: Book) -> str:
             place = dataset_in_words(dataset, {})
             fewer.append(f"{place} has {ours:,} training rows (the paper's {papers['value']:,.0f})")
     rows = sentence("our", listed(fewer)) if fewer else ""
-    return f"{answers.points_in_words(evidence)}{rows}".strip()
+    points = answers.points_in_words(evidence)
+    scores = points.replace("Points are of", "Scores are").replace(" of accuracy", " accuracy")
+    return f"{scores}{rows}".strip()
 
 
 # The claim box of a chapter
