@@ -22,7 +22,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ganmc_utils.core import paths
-from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.core.units import MORE_TO_DO, run_unit, units_of
 
 PIECE, FILES = 15 << 20, 4
@@ -127,14 +127,37 @@ def unpack(earned: Path, out: Path) -> None:
         GanmcError: a piece is missing or altered.
     """
     manifest = earned / MANIFEST
+    if earned.exists() and not earned.is_dir():
+        raise user_error(earned, "is no folder", "name the folder that holds the pieces")
     if not manifest.is_file():
         if list(earned.glob("earned.*.tar.*")):
             raise GanmcError(f"{manifest}: missing; bring it with the pieces that it lists")
         return
-    content = io.BytesIO(verified(earned, json.loads(manifest.read_text())))
-    with tarfile.open(fileobj=content, mode="r:") as archive:
-        missing = [m for m in archive.getmembers() if not (out / m.name).exists()]
-        archive.extractall(out, missing, filter="data")
+    content = io.BytesIO(verified(earned, read_manifest(manifest)))
+    try:
+        with tarfile.open(fileobj=content, mode="r:") as archive:
+            missing = [m for m in archive.getmembers() if not (out / m.name).exists()]
+            archive.extractall(out, missing, filter="data")
+    except tarfile.TarError as failed:
+        raise user_error(
+            earned, f"cannot be unpacked ({failed})", "bring what pack wrote"
+        ) from None
+
+
+def read_manifest(path: Path) -> dict[str, str]:
+    """The pieces that a list names, with their sha256.
+
+    Raises:
+        GanmcError: it is no such list.
+    """
+    try:
+        manifest = json.loads(path.read_text())
+        names = [Path(name).name == name and isinstance(manifest[name], str) for name in manifest]
+    except (OSError, ValueError, TypeError, RecursionError):
+        names = []
+    if not names or not all(names):
+        raise user_error(path, "no list of pieces and their sha256", "bring it as pack wrote it")
+    return manifest
 
 
 def main(words: list[str] | None = None) -> int:
@@ -150,8 +173,8 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--only", default="*", help="a pattern of units, such as '0[0-5]*'")
     given = parser.parse_args(words)
     out = given.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
     try:
+        paths.made_folder(out, "choose another --out")
         done = run_stages(given.profile, out, given.minutes, given.earned, given.only)
     except GanmcError as failed:
         print(failed, file=sys.stderr)

@@ -1,23 +1,33 @@
 """Bad input of every kind ends in one line that says what, where and the cure, before any work."""
 
+import hashlib
+import io
 import json
 import struct
+import tarfile
+import tempfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import TOY, at_toy_size, defaults, record, row, toy_parameters
+from helpers import TOY, at_toy_size, defaults, record, row, run_notebook, toy_parameters
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn.ensemble import RandomForestClassifier
 
+from ganmc_utils import stages
+from ganmc_utils.compress.estimators import MIN_ROWS
+from ganmc_utils.compress.table import read_rows
 from ganmc_utils.core import checkpoints, parameters, paths, profiles, records
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.plan import planned
+from ganmc_utils.core.store import Store
 from ganmc_utils.forests.data import read_table, split_table
+from ganmc_utils.forests.sources import Smote
 from ganmc_utils.networks.data import load_images
 from ganmc_utils.networks.models import make_network
 from ganmc_utils.scores.compression_score import compression_score
@@ -237,6 +247,8 @@ FILES = [
     ("a: !!python/object/apply:os.system ['touch owned']\n", "cannot be read as YAML"),
     ("a: 2001-99-99\n", "cannot be read as YAML"),
     (b"\xff\xfe\x00", "cannot be read as YAML"),
+    ("1: 2\n", "the key 1 is no name"),
+    ("~: 2\n", "the key None is no name"),
 ]
 
 
@@ -280,6 +292,8 @@ CSVS = [
     ("a,b,label", [], "one of each"),
     ("label", ["0", "1"], "one of each"),
     ("a,b,label", ['"never closed'], "table"),
+    ("a,,label", ROWS, "column 2 has no name"),
+    ("a,b,label", [*ROWS, "1\0,2,1"], "NUL bytes"),
     ("", [], "empty"),
 ]
 
@@ -303,6 +317,11 @@ def test_a_table_that_is_not_there(tmp_path):
     refused(lambda: read_table("csv", path=tmp_path, target="y"), "cannot be read")
     refused(lambda: read_table("csv"), "no path given")
     refused(lambda: read_table("iris"), "choose one of")
+    refused(lambda: read_table(["csv"]), "choose one of")
+    refused(lambda: read_table("csv", path="a" * 300, target="y"), "correct the path")
+    refused(lambda: read_table("csv", path="a\0b", target="y"), "correct the path")
+    refused(lambda: read_table("csv", path="a.csv", target=["y"]), "no target")
+    refused(lambda: read_table("magic", data_dir=3), "data_dir 3", "as text")
 
 
 @pytest.mark.parametrize(
@@ -318,10 +337,29 @@ def test_a_split_that_cannot_be(counts, words):
     refused(lambda: split_table(read_table("breast_cancer"), *counts), words)
 
 
+@pytest.mark.parametrize("name, value", [("n_train", 10.5), ("n_train", "5"), ("n_test", NAN),
+                                         ("seed", -1), ("seed", 0.5), ("seed", None)])  # fmt: skip
+def test_a_split_by_what_is_no_number(name, value):
+    counts = {"n_train": 100, "n_validation": 50, "n_test": 50} | {name: value}
+    refused(lambda: split_table(read_table("breast_cancer"), **counts), f"impossible {name}")
+
+
+def test_a_split_of_no_table():
+    refused(lambda: split_table(None, 1, 1, 1), "NoneType", "what read_table gives")
+
+
 @pytest.mark.parametrize(
     "change, words",
     [
         ({"name": "mnist"}, "choose one of"),
+        ({"name": ["digits"]}, "choose one of"),
+        ({"n_train": 0}, "impossible n_train 0"),
+        ({"n_train": 10.5}, "impossible n_train 10.5"),
+        ({"n_test": -5}, "impossible n_test -5"),
+        ({"n_fresh": -1}, "impossible n_fresh -1"),
+        ({"seed": -1}, "impossible seed -1"),
+        ({"seed": "a"}, "impossible seed 'a'"),
+        ({"device": "tpu"}, "choose cpu or cuda"),
         ({"image_size": 3}, "divisor"),
         ({"image_size": 0}, "divisor"),
         ({"n_train": 5000}, "ask for fewer"),
@@ -330,6 +368,17 @@ def test_a_split_that_cannot_be(counts, words):
 )
 def test_images_that_cannot_be(change, words):
     refused(lambda: load_images(**TOY["data"] | {"seed": 0} | change), words)
+
+
+@pytest.mark.parametrize("separator", ["", ",,", "\\s"])
+def test_a_separator_of_several_characters(tmp_path, separator):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    refused(lambda: read_rows(tmp_path / "a.csv", separator), "no single character")
+
+
+def test_a_tab_may_be_typed_as_in_a_shell(tmp_path):
+    (tmp_path / "a.csv").write_text("a\tb\n" + "1\t2\n" * MIN_ROWS)
+    assert list(read_rows(tmp_path / "a.csv", "\\t")) == ["a", "b"]
 
 
 # The Compression Score
@@ -375,6 +424,8 @@ SAMPLES = [
     (lambda x: x.permute(0, 2, 3, 1), "channels come first"),
     (lambda x: x.numpy().astype(object), "type object"),
     (lambda x: 3.0, "shape"),
+    (lambda x: x.to_sparse(), "sparse"),
+    (lambda x: x.to("meta"), "empty tensor"),
 ]
 
 
@@ -395,6 +446,10 @@ def test_samples_of_other_layouts_and_types_are_read(images, make):
 SETTINGS = [
     ({"batch": 0}, "batch 0"),
     ({"batch": 2.5}, "batch 2.5"),
+    ({"batch": True}, "batch True"),
+    ({"lr": "1e-3"}, "lr '1e-3'"),
+    ({"lr": None}, "lr None"),
+    ({"student": network(0)}, "fails on the real images"),
     ({"batch": 101}, "larger than the 100"),
     ({"lr": -1}, "lr -1"),
     ({"lr": NAN}, "lr nan"),
@@ -549,6 +604,45 @@ def test_a_full_disk_says_so_and_leaves_the_old_file_and_no_part(tmp_path, monke
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
+# The store, and the archive of a lent machine
+
+
+@pytest.mark.parametrize("result", [
+    '{"seconds": "x", "machine": "m", "value": []}', '{"seconds": 1, "machine": [], "value": []}',
+    "[" * 100_000])  # fmt: skip
+def test_a_broken_result_is_computed_again(tmp_path, result):
+    store = Store(tmp_path, tmp_path / "published")
+    store.own.mkdir()
+    (store.own / "a.json").write_text(result)
+    assert store.value("a", lambda: [1]) == [1]
+
+
+MANIFESTS = ["", "{", "[]", "null", "{}", '{"a": 1}', '{"../a": "b"}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS)
+def test_a_list_of_pieces_that_is_none(tmp_path, manifest):
+    (tmp_path / stages.MANIFEST).write_text(manifest)
+    refused(lambda: stages.unpack(tmp_path, tmp_path / "out"), "no list of pieces")
+
+
+def test_pieces_that_are_no_archive_or_lead_outside(tmp_path):
+    outside = io.BytesIO()
+    with tarfile.open(fileobj=outside, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("../../outside"))
+    for piece in (b"no archive" * 100, outside.getvalue()):
+        (tmp_path / "earned.x.tar.0").write_bytes(piece)
+        manifest = {"earned.x.tar.0": hashlib.sha256(piece).hexdigest()}
+        (tmp_path / stages.MANIFEST).write_text(json.dumps(manifest))
+        refused(lambda: stages.unpack(tmp_path, tmp_path / "a" / "b"), "cannot be unpacked")
+    refused(lambda: stages.unpack(tmp_path / "earned.x.tar.0", tmp_path), "is no folder")
+
+
+def test_too_few_rows_for_smote():
+    x, y = np.zeros((8, 2), np.float32), np.array([0] * 6 + [1] * 2)
+    refused(lambda: Smote(x, y).sample(4, np.random.default_rng(0)), "smote", "bring more rows")
+
+
 # Publishing
 
 
@@ -582,9 +676,8 @@ CHAPTERS = ["00_teachers_and_gan", "01_dnn_compression", "02_p_fake_sweep", "03_
             "04_gan_quality", "05_supervised_learning"]  # fmt: skip
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from(CHAPTERS), SEEDS, SHARES, IMAGES)
-def test_a_valid_plan_of_networks_lists_its_students(notebook, seeds, shares, counts):
+def plan_of_networks(notebook, seeds, shares, counts):
+    """Parameters of a chapter at toy size, with drawn seeds, shares and counts."""
     change = {"data": TOY["data"] | counts}
     if notebook < "03":
         change |= {"sets": seeds}
@@ -594,22 +687,64 @@ def test_a_valid_plan_of_networks_lists_its_students(notebook, seeds, shares, co
     if notebook[:2] in ("01", "02", "03", "05"):
         with_end = [0.0, *shares] if notebook[:2] in ("02", "05") else shares
         change |= {"p_fakes": with_end}
-    p = toy_parameters(notebook, **change)
+    return change
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(CHAPTERS), SEEDS, SHARES, IMAGES)
+def test_a_valid_plan_of_networks_lists_its_students(notebook, seeds, shares, counts):
+    p = toy_parameters(notebook, **plan_of_networks(notebook, seeds, shares, counts))
     plan = planned(notebook, **json.loads(p.model_dump_json()))
     assert plan["seeds"] == seeds and all(plan["students"].values())
 
 
-SOURCES = st.lists(
-    st.sampled_from(["train_oob", "jitter", "smote", "munge", "independent"]), unique=True
-)
+# Chapters at the smallest sizes: what the checks let through runs to its last cell.
+
+ONE_EPOCH = {"teacher": {"epochs": 1}, "student": {"epochs": 1},
+             "gan": {"epochs": 1, "snapshots": [1]}}  # fmt: skip
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-@given(SEEDS, SOURCES, st.integers(1, 20), st.integers(1, 250), st.booleans())
-def test_a_valid_plan_of_forests_lists_its_units(seeds, sources, max_trees, n_train, has_gan):
-    notebook = "06_random_forests"
-    (task,) = defaults(notebook)["datasets"]
-    change = {"seeds": seeds, "max_trees": max_trees, "n_train": n_train, "leaf_caps": []}
-    change |= {"sources": ["train", *sources, *(["gan"] if has_gan else [])]}
-    plan = planned(notebook, datasets=[task | change])
-    assert [unit.seed for unit in plan["units"]] == seeds
+@pytest.mark.parametrize("notebook", CHAPTERS)
+@settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
+@given(SEEDS.map(lambda seeds: seeds[:1]), SHARES.map(lambda shares: shares[:1]), IMAGES)
+def test_a_plan_of_networks_runs_to_its_end(notebook, seeds, shares, counts):
+    counts["n_train"] += 50  # two images of each class are shown
+    change = at_toy_size(notebook, **plan_of_networks(notebook, seeds, shares, counts))
+    for name, less in ONE_EPOCH.items():
+        change[name] = change[name] | less
+    with tempfile.TemporaryDirectory() as out:
+        names = run_notebook(notebook, to_its_end=True, out_dir=out, **change)
+    assert set(names["frame"].seed.dropna()) == set(seeds)
+
+
+BASELINES = ["train_oob", "jitter", "smote", "munge", "munge_authors", "independent", "fresh"]
+FOREST_PLANS = st.fixed_dictionaries({
+    "seeds": SEEDS, "n_train": st.integers(4, 60), "n_validation": st.integers(2, 60),
+    "n_test": st.integers(2, 60), "n_fresh": st.sampled_from([0, 80]),
+    "max_trees": st.integers(1, 3), "small_trees": st.integers(1, 3),
+    "leaf_caps": st.lists(st.integers(2, 8), max_size=2, unique=True),
+    "max_features": st.sampled_from([["sqrt"], ["none"], ["none", "sqrt"]]),
+    "preparation": st.sampled_from(["clean", "authors"]), "gan_epochs": st.integers(1, 3),
+    "sources": st.lists(st.sampled_from(["gan", "train+gan", *BASELINES]), max_size=4, unique=True),
+    "members": st.integers(1, 2)})  # fmt: skip
+TOLD_AT_ONCE = ("smote: the smaller class", "has one class only", "needs gan", "n_fresh")
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(FOREST_PLANS)
+def test_a_plan_of_forests_runs_to_its_end_or_is_refused_before_any_work(plan):
+    (task,) = defaults("06_random_forests")["datasets"]
+    gans = [{"class_weight": 1.0, "members": plan["members"]}]
+    change = {name: plan[name] for name in plan if name in task | {"n_fresh": 0, "preparation": ""}}
+    change |= {"sources": ["train", *plan["sources"]], "gans": gans}
+    few = {"teacher_trees": 3, "fake_per_real": 1, "throughput_rows": 10}
+    with tempfile.TemporaryDirectory() as out:
+        try:
+            names = run_notebook(
+                "06_random_forests", to_its_end=True, out_dir=out, datasets=[task | change], **few
+            )
+        except GanmcError as failed:
+            assert any(words in str(failed) for words in TOLD_AT_ONCE), failed
+            assert not list(Path(out).rglob("*.*")), "it was refused after some work"
+        else:
+            assert set(names["frame"].seed) == set(plan["seeds"])

@@ -36,6 +36,9 @@ def read_rows(path: str | Path, separator: str = ",") -> pd.DataFrame:
             rows.
     """
     path = Path(path).expanduser()
+    separator = {"\\t": "\t"}.get(separator, separator)  # as it is typed in a shell
+    if len(separator) != 1:
+        raise user_error(f"separator {separator!r}", "no single character", "such as , or ;")
     check_size(path)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:

@@ -115,8 +115,9 @@ def content(path: Path, sha256: str = "", cure: str = ELSEWHERE) -> tuple[bytes,
     """
     try:
         whole = path.read_bytes()
-    except OSError as failed:
-        raise user_error(path, f"cannot be read ({failed.strerror})", cure) from None
+    except (OSError, ValueError) as failed:  # a ValueError: no path at all
+        reason = getattr(failed, "strerror", None) or failed
+        raise user_error(path, f"cannot be read ({reason})", cure) from None
     digest = hashlib.sha256(whole).hexdigest()
     problem = ""
     if not whole:

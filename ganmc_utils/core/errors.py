@@ -1,5 +1,7 @@
 """The one error the package raises at its users."""
 
+LONGEST_PROBLEM = 300  # characters: messages of libraries go on for pages
+
 
 class GanmcError(Exception):
     """A mistake the reader can mend: what is wrong, where, and the cure, in one line."""
@@ -12,7 +14,10 @@ class GanmcError(Exception):
 def user_error(where: object, problem: str, cure: str) -> GanmcError:
     """The GanmcError "where: problem; cure", to be raised by the caller.
 
-    It is one line whatever the parts hold: library messages and column names bring line ends.
+    It is one line whatever the parts hold: library messages and column names bring line ends. A
+    long problem is cut.
     """
-    line = f"{where}: {problem}; {cure}"
-    return GanmcError(" ".join(line.split()))
+    problem = " ".join(problem.split())
+    if len(problem) > LONGEST_PROBLEM:
+        problem = problem[:LONGEST_PROBLEM] + " ..."
+    return GanmcError(" ".join(f"{where}: {problem}; {cure}".split()))

@@ -16,7 +16,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a disk, or of a u
 
 def data_dir(given: str | Path = "") -> Path:
     """The data directory: the parameter, else $GANMC_DATA, else data/ in the project."""
-    return Path(given or os.environ.get("GANMC_DATA") or ROOT / "data").expanduser()
+    try:
+        return Path(given or os.environ.get("GANMC_DATA") or ROOT / "data").expanduser()
+    except (TypeError, RuntimeError):  # a number; the home of nobody
+        raise user_error(f"data_dir {given!r}", "is no folder", "give its path as text") from None
 
 
 def out_dir(given: str | Path, profile: str) -> Path:
@@ -33,6 +36,8 @@ def made_folder(folder: Path, cure: str) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except ValueError as failed:
+        raise user_error(repr(str(folder)), f"is no folder ({failed})", cure) from None
     except OSError as failed:
         raise disk_error(folder, failed, cure) from None
     return folder

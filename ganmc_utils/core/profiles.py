@@ -26,14 +26,19 @@ class StrictLoader(yaml.SafeLoader):
         """A dict of the node.
 
         Raises:
-            yaml.YAMLError: a key is there twice.
+            yaml.YAMLError: a key is there twice, or is no name.
         """
         names = [key.value for key, _ in node.value]
         for key, _ in node.value:
             if names.count(key.value) > 1:
                 line = key.start_mark.line + 1
                 raise yaml.YAMLError(f"line {line}: the key {key.value} is there twice")
-        return super().construct_mapping(node, deep)
+        mapping = super().construct_mapping(node, deep)
+        for key in mapping:
+            if not isinstance(key, str):
+                line = node.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: the key {key} is no name")
+        return mapping
 
 
 def read(path: Path) -> dict:

@@ -34,7 +34,7 @@ class Registry(dict):
         Raises:
             GanmcError: there is no such entry; the line lists the names.
         """
-        if name not in self:
+        if not isinstance(name, str) or name not in self:
             raise user_error(name, f"unknown {kind}", f"choose one of {', '.join(self)}")
         return self[name]
 

@@ -107,10 +107,12 @@ def read_json(path: Path) -> dict | None:
     """What a file of the store holds, None where it is absent, broken or something else."""
     try:
         result = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    is_result = isinstance(result, dict) and {"seconds", "machine", "value"} <= result.keys()
-    return result if is_result else None
+    if not isinstance(result, dict) or "value" not in result:
+        return None
+    is_timed = isinstance(result.get("seconds"), int | float)
+    return result if is_timed and isinstance(result.get("machine"), str) else None
 
 
 @cache

@@ -21,6 +21,7 @@ from sklearn.datasets import load_breast_cancer
 from tqdm.auto import tqdm
 
 from ganmc_utils.core import paths
+from ganmc_utils.core.arguments import check_whole_numbers, checked_first
 from ganmc_utils.core.download import ELSEWHERE, content, fetch
 from ganmc_utils.core.errors import user_error
 from ganmc_utils.core.registry import Registry
@@ -441,7 +442,7 @@ def csv_file(folder: Path, path: str | Path) -> Path:
             "csv", "no path given", "set path to the file and target to its column of labels"
         )
     path = Path(path).expanduser()
-    return path if path.exists() else folder / path
+    return path if os.path.exists(path) else folder / path
 
 
 def check_csv_header(text: bytes, path: Path) -> None:
@@ -450,6 +451,8 @@ def check_csv_header(text: bytes, path: Path) -> None:
     Raises:
         GanmcError: a name is there twice or is empty, or a row has more fields than the header.
     """
+    if b"\0" in text:
+        raise user_error(path, "holds NUL bytes, as no text does", "save it as text in UTF-8")
     rows = csv.reader(io.StringIO(text.decode("utf-8-sig", errors="replace"), newline=""))
     try:
         header = [name.strip() for name in next(rows, [])]
@@ -457,6 +460,9 @@ def check_csv_header(text: bytes, path: Path) -> None:
         if repeated:
             problem = f"two columns are named {repeated[0]!r}"
             raise user_error(path, problem, "name each column once")
+        if "" in header:
+            problem = f"column {header.index('') + 1} has no name"
+            raise user_error(path, problem, "name it, or leave it out if it counts the rows")
         check_row_lengths(rows, len(header), path)
     except csv.Error as failed:
         cure = "save it as comma-separated text in UTF-8"
@@ -496,7 +502,7 @@ def check_float32(frame: pd.DataFrame, path: Path) -> None:
 def read_csv(folder: Path, path: str | Path, target: str) -> Table:
     """A file of the user's own, with column names in its first line; target is the label's."""
     path = csv_file(folder, path)
-    if not target:
+    if not target or not isinstance(target, str):
         raise user_error(
             "csv", "no target given", "set path to the file and target to its column of labels"
         )
@@ -672,3 +678,16 @@ def split_table(
     return Dataset(
         name=table.name, metric=table.metric, checksum=table.checksum, note=note, **parts
     )
+
+
+def check_arguments(given: dict) -> None:
+    """Raises GanmcError for arguments of split_table that no table could have."""
+    table = given["table"]
+    if not isinstance(table, Table):
+        problem = f"a {type(table).__name__} in the place of a table"
+        raise user_error("split_table", problem, "bring what read_table gives")
+    counts = {"n_train": 0, "n_validation": 0, "n_test": 0, "n_fresh": 0, "seed": 0}
+    check_whole_numbers(table.name, given, **counts)
+
+
+split_table = checked_first(check_arguments)(split_table)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torchvision.datasets import CIFAR10
 
 from ganmc_utils.core import paths
+from ganmc_utils.core.arguments import check_whole_numbers, checked_first
 from ganmc_utils.core.errors import user_error
 from ganmc_utils.core.registry import Registry
 from ganmc_utils.networks.cifar10 import (
@@ -201,6 +202,20 @@ def load_images(
         note=f"{note}, {n_train:,} training images",
         **parts,
     )
+
+
+def check_arguments(given: dict) -> None:
+    """Raises GanmcError for arguments of load_images that no dataset could have."""
+    counts = {"n_train": 1, "n_validation": 0, "n_test": 0, "n_fresh": 0, "seed": 0}
+    check_whole_numbers(given["name"], given, **counts)
+    try:
+        torch.device(given["device"])
+    except (RuntimeError, TypeError):
+        problem = "no device of torch"
+        raise user_error(f"device {given['device']}", problem, "choose cpu or cuda") from None
+
+
+load_images = checked_first(check_arguments)(load_images)
 
 
 def check_count(name: str, part: str, n_asked: int, n_there: int) -> None:

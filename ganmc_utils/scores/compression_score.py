@@ -18,6 +18,7 @@ import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from PIL import Image
 from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor, nn
 
+from ganmc_utils.core.arguments import checked_first
 from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.core.source import Source
 from ganmc_utils.forests import models as forest_models
@@ -145,6 +147,20 @@ def compression_score(
         n=len(seeds),
         version=version,
     )
+
+
+def check_arguments(given: dict) -> None:
+    """Raises GanmcError for numbers that are none, and for tensors without plain values."""
+    where, samples = "compression score", given["samples"]
+    for name in ("batch", "lr"):
+        if isinstance(given[name], bool) or not isinstance(given[name], Real):
+            raise user_error(where, f"{name} {given[name]!r}", "choose a number above 0")
+    is_tensor = isinstance(samples, Tensor)
+    if is_tensor and (samples.layout != torch.strided or samples.is_meta):
+        raise user_error(where, "samples in a sparse or empty tensor", "bring samples.to_dense()")
+
+
+compression_score = checked_first(check_arguments)(compression_score)
 
 
 def checked_seeds(seeds: int | Sequence[int]) -> list[int]:
