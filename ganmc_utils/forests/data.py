@@ -452,7 +452,7 @@ def check_csv_header(text: bytes, path: Path) -> None:
         GanmcError: a name is there twice or is empty, or a row has more fields than the header.
     """
     if b"\0" in text:
-        raise user_error(path, "holds NUL bytes, as no text does", "save it as text in UTF-8")
+        raise user_error(path, "cannot be read as a table (NUL bytes)", "save it as text in UTF-8")
     rows = csv.reader(io.StringIO(text.decode("utf-8-sig", errors="replace"), newline=""))
     try:
         header = [name.strip() for name in next(rows, [])]
