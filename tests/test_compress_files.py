@@ -149,7 +149,9 @@ def test_the_card_says_what_the_report_says(models, tmp_path):
     assert model.report_.table() in card
     assert model.report_.verdict in card
     assert "Expected calibration error" in card
-    assert "| job | one of" in card
+    assert "| job | one of `" in card
+    classes = ", ".join(f"`{name}`" for name in model.classes_)
+    assert f"those of {classes}, in this order" in card
     for value in MIXED["gain"].dropna().head(20):
         assert str(value) not in card  # no real row
 

@@ -39,8 +39,8 @@ rows = {{
 {output} = session.run(["{output}"], rows)[0]
 ```
 
-A missing number is `np.nan`, a missing category `""`; units are those of the data, nothing is to be
-standardized. `model.skops` is the same for scikit-learn {version}, of a DataFrame:
+{order}A missing number is `np.nan`, a missing category `""`; units are those of the data, nothing
+is to be standardized. `model.skops` is the same for scikit-learn {version}, of a DataFrame:
 
 ```python
 import skops.io
@@ -122,6 +122,7 @@ def model_card(compressor, contents: dict[str, str | bytes], agreement: str) -> 
         agreement=agreement,
         inputs=example(columns),
         output="value" if classes is None else "probabilities",
+        order=order_of_classes(classes),
         version=sklearn.__version__,
         c_words=C_WORDS if "model.c" in contents else "",
         n_train=len(parts.x_train),
@@ -135,6 +136,15 @@ def model_card(compressor, contents: dict[str, str | bytes], agreement: str) -> 
         latency=report.latency_table(),
         limits="".join(f"- {warning}\n" for warning in report.warnings),
     )
+
+
+def order_of_classes(classes: np.ndarray | None) -> str:
+    """Which probability is whose; "" of a regression."""
+    if classes is None:
+        return ""
+    names = ", ".join(f"`{name}`" for name in classes)
+    line = f"The probabilities are those of {names}, in this order; the output `label` has the most"
+    return f"{line}\nprobable class.\n\n"
 
 
 def teacher_words(compressor) -> str:
@@ -163,7 +173,8 @@ def column_table(columns: Columns) -> str:
         missing = ", some missing in training" if j in columns.flagged_ else ""
         lines[j] = f"| {columns.names_[j]} | number{missing} |"
     for j, kinds in zip(columns.categories_, columns.kinds_):
-        lines[j] = f"| {columns.names_[j]} | one of {', '.join(map(str, kinds))} |"
+        names = ", ".join(f"`{kind}`" for kind in kinds)
+        lines[j] = f"| {columns.names_[j]} | one of {names} |"
     return "\n".join(lines[j] for j in sorted(lines))
 
 
