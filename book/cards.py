@@ -6,8 +6,8 @@ its header. book/_static/book.css does so for the class that is added here, on n
 
 from bs4 import BeautifulSoup
 
-PHONE = 350  # pixels of a page's column
-CHARACTER, SMALL_CHARACTER, PADDING = 7.3, 6.2, 13  # pixels
+PHONE = 320  # pixels of a page's column, less a margin for the frames of code
+CHARACTER, SMALL_CHARACTER, PADDING = 8.5, 6.5, 13  # pixels; code and headers are wide
 LONG = 60  # characters of a cell that takes a card's whole width
 
 
