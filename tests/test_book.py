@@ -85,7 +85,6 @@ AWAITING_RERUN = {
     "03_augmentation",
     "04_gan_quality",
     "05_supervised_learning",
-    "06_random_forests",
     "07_compression_score",
 }
 LARGEST_PAGE = 3 << 20  # bytes

@@ -9,6 +9,7 @@ from ganmc_utils.report import reproduction, text
 from ganmc_utils.report.statistics import t_interval
 
 PUBLISHED = paths.ROOT / "published"
+DIGITS = "the digits of scikit-learn"
 
 
 def frame_of(rows):
@@ -55,8 +56,8 @@ def test_loss_variants_are_compared_by_source_and_seed():
     rows += image_rows("pair_1", "train", [0.9, 0.9], variant="li", last=1)
     words = reproduction.effect_in_words("loss_variant", frame_of(rows))
     assert words.split("<br>") == [
-        f"digits, Training data: Li's - the text's loss: {in_words(0.06, 0.04)}",
-        f"digits, Training + GAN: T squared - the text's loss: {in_words(0.0, 0.02)}",
+        f"{DIGITS}, Training data: Li's - the text's loss: {in_words(0.06, 0.04)}",
+        f"{DIGITS}, Training + GAN: T squared - the text's loss: {in_words(0.0, 0.02)}",
     ]
 
 
@@ -64,14 +65,16 @@ def test_the_teachers_dropout_is_with_minus_without():
     rows = image_rows("variants", "train", [0.5, 0.6], teacher_dropout=0, last=1)
     rows += image_rows("variants", "train", [0.55, 0.63], teacher_dropout=1, last=1)
     words = reproduction.effect_in_words("teacher_dropout", frame_of(rows))
-    assert words == f"digits, Training data: teacher with dropout - without: {in_words(0.05, 0.03)}"
+    assert (
+        words == f"{DIGITS}, Training data: teacher with dropout - without: {in_words(0.05, 0.03)}"
+    )
 
 
 def test_realism_is_the_mixture_minus_each_control():
     rows = image_rows("l2", "train+gan", [0.6, 0.62], p_fake=0.5, last=1)
     rows += image_rows("l2", "noise", [0.57, 0.57], p_fake=0.3, last=1)
     words = reproduction.effect_in_words("realism", frame_of(rows))
-    assert words == f"digits: Training + GAN - Noise: {in_words(0.03, 0.05)}"
+    assert words == f"{DIGITS}: Training + GAN - Noise: {in_words(0.03, 0.05)}"
 
 
 def test_the_controls_are_the_other_ends_of_training_data():
@@ -84,7 +87,7 @@ def test_the_controls_are_the_other_ends_of_training_data():
         "Training + GAN - Training data for as many passes",
     ]
     assert words.startswith(
-        f"digits: Training + GAN - Training data stopped early: {in_words(0.1, 0.11)}"
+        f"{DIGITS}: Training + GAN - Training data stopped early: {in_words(0.1, 0.11)}"
     )
 
 
@@ -95,15 +98,15 @@ def test_out_of_bag_labels_alone_and_with_gan_rows():
     rows += tree_rows("train", [0.1, 0.1], teacher="forest_none")  # not the main teacher
     words = reproduction.effect_in_words("out_of_bag", frame_of(rows))
     assert words.split("<br>") == [
-        f"magic: Out-of-bag labels - Training data: {in_words(0.01, 0.004)}",
-        f"magic: Training + GAN, out-of-bag - usual labels: {in_words(0.004, 0.002)}",
+        f"MAGIC: Out-of-bag labels - Training data: {in_words(0.01, 0.004)}",
+        f"MAGIC: Training + GAN, out-of-bag - usual labels: {in_words(0.004, 0.002)}",
     ]
 
 
 def test_a_pool_is_compared_with_the_single_gan_of_its_seed():
     rows = tree_rows("gan", [0.91, 0.92]) + tree_rows("gan", [0.89, 0.88], "single_gan")
     words = reproduction.effect_in_words("single_gan", frame_of(rows))
-    assert words == f"magic: pool - one GAN: {in_words(0.02, 0.04)}"
+    assert words == f"MAGIC: pool - one GAN: {in_words(0.02, 0.04)}"
 
 
 def test_teachers_are_compared_by_their_features():
@@ -116,7 +119,7 @@ def test_teachers_are_compared_by_their_features():
         for s in (0, 1)
     ]
     effect = reproduction.max_features(frame_of(rows))
-    assert effect["magic: teacher, sqrt - none"].mean == pytest.approx(0.005)
+    assert effect["MAGIC: teacher, sqrt - none"].mean == pytest.approx(0.005)
 
 
 def test_sets_on_the_way_are_in_the_order_of_their_epochs():

@@ -77,6 +77,10 @@ def tables_of_forests(published):
         "preparation": forest_tables.preparation(frame, p),
         "small_students": forest_tables.small_students(frame, p),
         "costs": forest_tables.costs(frame, p),
+        "table2": forest_tables.datasets(frame, p),
+        "out_of_bag": forest_tables.out_of_bag(frame, p),
+        "realism": forest_tables.realism(frame, p),
+        "paper_storage": forest_tables.paper_storage(frame, p),
     }
 
 

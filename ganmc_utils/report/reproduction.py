@@ -18,6 +18,7 @@ from ganmc_utils.core import paths, records
 from ganmc_utils.forests import claims as forest_claims
 from ganmc_utils.networks import claims as network_claims
 from ganmc_utils.report import plots, scoreboard, text
+from ganmc_utils.report.phrases import dataset_in_words
 from ganmc_utils.report.statistics import Interval, interval_of
 from ganmc_utils.scores.claims import of_sets
 
@@ -46,11 +47,12 @@ def variants(column: str, base: str | int, others: dict) -> Effect:
         for dataset, source in (
             rows[["dataset", "source"]].drop_duplicates().itertuples(index=False)
         ):
+            place = dataset_in_words(dataset)
             about = (frame, dataset, "variants", source)
             base_accuracy = network_claims.by_seed(*about, **{column: base})
             for value, words in others.items():
                 accuracy = network_claims.by_seed(*about, **{column: value})
-                name = f"{dataset}, {plots.label(source)}: {words}"
+                name = f"{place}, {plots.label(source)}: {words}"
                 differences[name] = interval_of(accuracy - base_accuracy)
         return differences
 
@@ -63,10 +65,11 @@ def l2_difference(source: str, baselines: list[str]) -> Effect:
     def effect(frame: pd.DataFrame) -> dict[str, Interval | None]:
         differences = {}
         for dataset in network_claims.IMAGE_DATASETS:
+            place = dataset_in_words(dataset)
             accuracy = network_claims.by_seed(frame, dataset, "l2", source)
             for baseline in baselines:
                 other = network_claims.by_seed(frame, dataset, "l2", baseline)
-                name = f"{dataset}: {plots.label(source)} - {plots.label(baseline)}"
+                name = f"{place}: {plots.label(source)} - {plots.label(baseline)}"
                 differences[name] = interval_of(accuracy - other)
         return differences
 
@@ -78,11 +81,12 @@ def mixture_above_controls(frame: pd.DataFrame) -> dict[str, Interval | None]:
     controls = {"early_stopped": "stopped early", "same_passes": "for as many passes"}
     differences = {}
     for dataset in network_claims.IMAGE_DATASETS:
+        place = dataset_in_words(dataset)
         mixture = network_claims.by_seed(frame, dataset, "l2", "train+gan")
         for control, words in controls.items():
             about = (frame, dataset, "controls", "train")
             accuracy = network_claims.by_seed(*about, final=False, control=control)
-            name = f"{dataset}: {plots.label('train+gan')} - {plots.label('train')} {words}"
+            name = f"{place}: {plots.label('train+gan')} - {plots.label('train')} {words}"
             differences[name] = interval_of(mixture - accuracy)
     return differences
 
@@ -123,8 +127,9 @@ def one_tree_difference(source: str, baseline: str) -> Effect:
     def effect(frame: pd.DataFrame) -> dict[str, Interval | None]:
         differences = {}
         for dataset in datasets_of_forests(frame):
+            place = dataset_in_words(dataset)
             difference = one_tree(frame, dataset, source) - one_tree(frame, dataset, baseline)
-            name = f"{dataset}: {plots.label(source)} - {plots.label(baseline)}"
+            name = f"{place}: {plots.label(source)} - {plots.label(baseline)}"
             differences[name] = interval_of(difference)
         return differences
 
@@ -135,9 +140,10 @@ def out_of_bag(frame: pd.DataFrame) -> dict[str, Interval | None]:
     """Effect: one tree of out-of-bag labels minus one of the usual ones; alone, with GAN rows."""
     differences = one_tree_difference("train_oob", "train")(frame)
     for dataset in datasets_of_forests(frame):
+        place = dataset_in_words(dataset)
         usual = one_tree(frame, dataset, "train+gan")
         mixed = one_tree(frame, dataset, "train+gan", labels="oob")
-        name = f"{dataset}: {plots.label('train+gan')}, out-of-bag - usual labels"
+        name = f"{place}: {plots.label('train+gan')}, out-of-bag - usual labels"
         differences[name] = interval_of(mixed - usual)
     return differences
 
@@ -146,9 +152,10 @@ def pool_above_single_gan(frame: pd.DataFrame) -> dict[str, Interval | None]:
     """Effect: one tree of the pool of GANs minus one of the paper's single GAN."""
     differences = {}
     for dataset in datasets_of_forests(frame):
+        place = dataset_in_words(dataset)
         single = one_tree(frame, dataset, "gan", "single_gan")
         pool = one_tree(frame, dataset, "gan")
-        differences[f"{dataset}: pool - one GAN"] = interval_of(pool - single)
+        differences[f"{place}: pool - one GAN"] = interval_of(pool - single)
     return differences
 
 
@@ -167,9 +174,10 @@ def max_features(frame: pd.DataFrame) -> dict[str, Interval | None]:
     """Effect: test score of the teacher with max_features sqrt minus that with none."""
     differences = {}
     for dataset in datasets_of_forests(frame):
+        place = dataset_in_words(dataset)
         sqrt = teacher_scores(frame, dataset, "forest_sqrt")
         none = teacher_scores(frame, dataset, "forest_none")
-        differences[f"{dataset}: teacher, sqrt - none"] = interval_of(sqrt - none)
+        differences[f"{place}: teacher, sqrt - none"] = interval_of(sqrt - none)
     return differences
 
 
@@ -181,8 +189,8 @@ def preparation(frame: pd.DataFrame) -> dict[str, Interval | None]:
     tree_of_authors = one_tree(frame, "magic_authors", "train")
     clean_tree = one_tree(frame, "magic", "train")
     return {
-        "magic: teacher, authors' - clean": interval_of(authors - clean),
-        "magic: tree of training data, authors' - clean": interval_of(tree_of_authors - clean_tree),
+        "MAGIC: teacher, authors' - clean": interval_of(authors - clean),
+        "MAGIC: tree of training data, authors' - clean": interval_of(tree_of_authors - clean_tree),
     }
 
 
