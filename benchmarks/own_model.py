@@ -282,9 +282,9 @@ def rows_of(table: str, data: Data, seed: int, seconds: int) -> list[dict]:
     )
     search = model.search_of(data.X, data.y, data.X_report, data.y_report)
     search.n_queries = min(search.n_queries, MAX_QUERIES)
-    source_name, x, target, _ = search.choose_rows()
+    chosen = search.choose_rows()
     judges = {limit: replace(search.judge, max_loss=limit) for limit in LIMITS}
-    trials = students(search, x, target, judges)
+    trials = students(search, chosen.x, chosen.target, judges)
 
     parts, teacher, judge = model.parts_, model.teacher_, search.judge
     pruned = pruned_tree(parts.x_train, parts.y_train, judge)
@@ -301,7 +301,7 @@ def rows_of(table: str, data: Data, seed: int, seconds: int) -> list[dict]:
             of_families = [trial for trial in trials[limit] if trial.design.family in families]
             best = best_of(of_families, judge)
             methods[f"this tool, {name}"] = best
-            words[f"this tool, {name}"] = f"{best.design.words()} of {source_name}"
+            words[f"this tool, {name}"] = f"{best.design.words()} of {chosen.source}"
         auto = methods["this tool, auto"]
         methods["labels, same family"] = on_the_labels(auto, parts.x_train, labels, judge)
         methods["fewer trees"] = fewer_trees(teacher, judge)

@@ -307,6 +307,20 @@ class Choice:
     losses_of_sources: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass
+class LabelledRows:
+    """The rows that a student is to learn from.
+
+    source: its name; x: (n, d); target: the teacher's predictions for them.
+    losses: of the sources that were tried.
+    """
+
+    source: str
+    x: np.ndarray
+    target: np.ndarray
+    losses: dict[str, float] = field(default_factory=dict)
+
+
 class Search:
     """The search for a source and a student.
 
@@ -377,30 +391,26 @@ class Search:
             DataError: the one source that was asked for cannot be used.
         """
         with self.bar:
-            name, x, target, losses = self.choose_rows()
-            trials = self.students(x, target)
+            rows = self.choose_rows()
+            trials = self.students(rows.x, rows.target)
         if not trials:
             raise DataError(
                 "student: none is small enough; raise max_nodes or max_bytes, "
                 "or choose another family"
             )
         trial = best_of(trials, self.judge)
-        words = self.explanation(name, losses, trials, trial)
-        return Choice(name, trial, len(x), words, losses)
+        words = self.explanation(rows.source, rows.losses, trials, trial)
+        return Choice(rows.source, trial, len(rows.x), words, rows.losses)
 
-    def choose_rows(self) -> tuple[str, np.ndarray, np.ndarray, dict[str, float]]:
+    def choose_rows(self) -> LabelledRows:
         """The rows that the student is to learn from.
 
         Each source is tried with a few queries, and the best again with all: more rows help one
         source more than another, and the training rows are no more than they are.
-
-        Returns:
-            The source's name, its rows (n, d) with the teacher's predictions for them, and the
-            losses of the sources that were tried.
         """
         if len(self.candidates) == 1:
             ((name, build),) = self.candidates.items()
-            return name, *self.labelled(name, build(), self.n_queries), {}
+            return LabelledRows(name, *self.labelled(name, build(), self.n_queries))
         sources, distances, losses = self.tried_sources()
         ranking = sorted(distances, key=distances.get)
         chosen, nearest = None, np.inf
@@ -412,8 +422,8 @@ class Search:
             trial = tried(self.reference(FINAL_LEAVES), x, target, self.judge)
             losses[name] = trial.loss
             if trial.distance < nearest:
-                chosen, nearest = (name, x, target), trial.distance
-        return *chosen, losses
+                chosen, nearest = LabelledRows(name, x, target, losses), trial.distance
+        return chosen
 
     def tried_sources(self) -> tuple[dict[str, Source], dict[str, float], dict[str, float]]:
         """Sources that can be used, and distance and loss of a student that each has taught."""
