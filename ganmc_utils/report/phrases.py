@@ -28,8 +28,8 @@ class Unit:
         return digits[1:] if float(digits) == 0 else digits.replace("-", "−")
 
     def plain(self, value: float) -> str:
-        """The value, such as "4.1"."""
-        return f"{self.factor * value:.{self.digits}f}".replace("-", "−")
+        """The value, such as "4.1"; zero has no sign."""
+        return f"{self.factor * value:z.{self.digits}f}".replace("-", "−")
 
     def amount(self, value: float) -> str:
         """The value and what it counts, such as "4.1 points"."""
