@@ -135,7 +135,7 @@ NETWORKS = [
     ("data.sizes", 3, "fields of ImageData"),
     ("teacher.network", "vgg", "choose one of"),
     ("teacher.width", 0, "teacher.width"),
-    ("teacher.epochs", 0, "teacher.epochs"),
+    ("teacher.epochs", 0, "teacher: epochs 0"),
     ("teacher.batch", 0, "teacher.batch"),
     ("teacher.batch", 101, "teacher"),
     ("teacher.lr", 0.0, "teacher.lr"),

@@ -94,7 +94,7 @@ def test_one_line_errors():
     with pytest.raises(GanmcError, match="200 asked for but only 120"):
         table_sources.RealRows(X).sample(200, np.random.default_rng(0))
     smote = table_sources.Smote(X[:20], np.r_[np.ones(3, int), np.zeros(17, int)])
-    with pytest.raises(GanmcError, match="smaller class has 3 rows"):
+    with pytest.raises(GanmcError, match="smaller class has 3 training rows"):
         smote.sample(10, np.random.default_rng(0))
     with pytest.raises(GanmcError, match="adasyn: unknown source; choose one of smote, munge"):
         table_sources.TABLE_SOURCES.entry("adasyn", "source")
