@@ -142,13 +142,10 @@ def jittered_rows(evidence: Evidence) -> list[str]:
 
 
 def unreal_rows(evidence: Evidence) -> list[str]:
-    """What any rows bring, if only the teacher labels them, and what the GAN adds to that."""
-    over_train = answers.tree_against(evidence, "independent", "train", answers.OF_TRAINING_ROWS)
-    of_gan = answers.tree_against(evidence, "gan", "independent", "one that learns from them")
-    if not over_train or not of_gan:
-        return []
+    """What is left of the GAN's gain where any rows will do, if only the teacher labels them."""
+    against = answers.tree_against(evidence, "independent", "gan", answers.OF_GAN_ROWS)
     words = "a tree that learns from unreal rows, whose columns were each drawn by themselves,"
-    return [words, f"{over_train}; a tree of rows of the pool", of_gan]
+    return [words, against] if against else []
 
 
 def out_of_bag(evidence: Evidence) -> list[str]:
