@@ -291,3 +291,11 @@ def test_other_settings_are_other_files(tmp_path):
     more = TOY["data"] | {"n_train": 150}
     other = TrainedModels(toy_parameters("02_p_fake_sweep", data=more), Store(tmp_path))
     assert other.student_name(student, 0) not in names and other.gan_name != models.gan_name
+
+
+def test_too_few_images_of_a_class_are_told_before_any_training(tmp_path):
+    given = toy_parameters("00_teachers_and_gan")
+    few = given.data.model_copy(update={"n_train": 12})
+    models = TrainedModels(given.model_copy(update={"data": few}), Store(tmp_path))
+    with pytest.raises(GanmcError, match="n_train 12: a class has [01] training images; raise"):
+        _ = models.data

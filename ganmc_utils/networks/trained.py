@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from tqdm.auto import tqdm
 
-from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.core.meaning import result_key
 from ganmc_utils.core.rounding import to_float16, to_float32
 from ganmc_utils.core.source import Source
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 EVALUATIONS = 10  # of a network over its training
 COLLAPSED = 0.3  # spread within a class, as a share of the real images', below which we warn
 IMAGES_OF_SPREAD = 1000
+SHOWN_PER_CLASS = 2  # images for people to look at
 NOISE = 110  # length of w, as in both versions of the paper; the class comes beside it
 TRAINING = (train, Learner, Schedule, EpochBatches)  # what decides any network's weights
 
@@ -77,7 +78,12 @@ class TrainedModels:
     def data(self):
         """The images, loaded when the first model has to be trained."""
         images = self.images.model_dump()
-        return load_images(**images, data_dir=self.p.data_dir, device=self.device)
+        data = load_images(**images, data_dir=self.p.data_dir, device=self.device)
+        n_fewest = int(torch.bincount(data.y_train, minlength=data.n_classes).min())
+        if n_fewest < SHOWN_PER_CLASS:
+            problem = f"n_train {len(data.y_train)}: a class has {n_fewest} training images"
+            raise user_error(self.p.data.name, problem, "raise n_train, or draw with another seed")
+        return data
 
     @cached_property
     def image_shape(self) -> tuple[int, int, int]:
@@ -268,7 +274,9 @@ class TrainedModels:
         pictures = {name: images.numpy() / 255 for name, images in tree.items()}
         return {"real": pictures.pop("real")} | {int(e): image for e, image in pictures.items()}
 
-    def pictures_of(self, generator: GeneratedImages | None, per_class: int = 2) -> torch.Tensor:
+    def pictures_of(
+        self, generator: GeneratedImages | None, per_class: int = SHOWN_PER_CLASS
+    ) -> torch.Tensor:
         """Images of each class for people: uint8 (per_class * K, H, W, C).
 
         generator: where they come from; None: training images.
