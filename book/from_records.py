@@ -19,7 +19,7 @@ from pathlib import Path
 
 import repository
 
-from ganmc_utils.core import records
+from ganmc_utils.core import profiles, records
 from ganmc_utils.report import answers, findings, reproduction_report
 
 SMOKE_TEST = (
@@ -87,7 +87,7 @@ def read_records(app, config):
     texts = substitutions(run_records, repository.tree(config))
     texts["moons"] = moons(Path(app.srcdir))
     config.myst_substitutions = {**config.myst_substitutions, **texts}
-    if any(record.profile == "quick" for record in run_records.values()):
+    if any(map(profiles.is_smoke_test, run_records.values())):
         config.html_theme_options = {**config.html_theme_options, "announcement": SMOKE_TEST}
 
 

@@ -19,7 +19,6 @@ from ganmc_utils.core.parameters import NOTEBOOKS, check_dict, notebook_defaults
 from ganmc_utils.core.plan import notebook_path
 
 PARTS = ("notebooks", "records", "figures", "tables")
-OF_THE_MACHINE = {"profile", "out_dir", "data_dir", "device", "compile"}
 FROM_SCRATCH = "from_scratch.ipynb"  # the chapter without a record
 SCOREBOARD = "08_scoreboard"  # judges all that is published, whatever the run holds
 
@@ -50,18 +49,13 @@ def check(run: Path, profile: str) -> list[str]:
 def check_settings(file: Path, record: records.Record, profile: str, cure: str) -> None:
     """Raises GanmcError for a record of a smoke test, or of other settings than the profile's."""
     notebook = record.notebook
-    used = settings(record.parameters)
-    smoke = notebook_defaults(notebook)
-    if profile == profiles.QUICK or used == settings(check_dict(notebook, smoke).model_dump()):
+    if profile == profiles.QUICK or profiles.is_smoke_test(record):
         raise user_error(file, "a smoke test, which is no evidence", "publish a run of real data")
-    given = smoke | profiles.read(paths.ROOT / "profiles" / profile / f"{notebook}.yml")
-    if record.profile != profile or used != settings(check_dict(notebook, given).model_dump()):
+    given = notebook_defaults(notebook)
+    given |= profiles.read(paths.ROOT / "profiles" / profile / f"{notebook}.yml")
+    asked = profiles.settings(check_dict(notebook, given).model_dump())
+    if record.profile != profile or profiles.settings(record.parameters) != asked:
         raise user_error(file, f"of other settings than those of profiles/{profile}", cure)
-
-
-def settings(parameters: dict) -> dict:
-    """Parameters but for what is left to the machine."""
-    return {name: parameters[name] for name in parameters.keys() - OF_THE_MACHINE}
 
 
 def draw(run: Path, notebooks: list[str], profile: str, copy: Path) -> None:

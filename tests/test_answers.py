@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from helpers import record, row
 
-from ganmc_utils.core import paths, records
+from ganmc_utils.core import parameters, paths, profiles, records
 from ganmc_utils.report import answers, findings, phrases
 from ganmc_utils.report.phrases import POINTS, SCORE, compare, compare_on_each
 from ganmc_utils.report.statistics import Interval
@@ -261,6 +261,20 @@ def test_only_a_book_of_smoke_tests_has_a_banner(published, tmp_path):
         from_records.read_records(app, config)
         assert ("announcement" in config.html_theme_options) == has_banner
         assert config.myst_substitutions["a"] == "b" and "answer_03" in config.myst_substitutions
+
+
+def test_a_smoke_test_is_told_by_its_settings_not_by_its_name():
+    notebook = "06_random_forests"
+    defaults = parameters.check_dict(notebook, parameters.notebook_defaults(notebook)).model_dump()
+    other = defaults | {"teacher_trees": defaults["teacher_trees"] + 1}
+    for profile, given, is_smoke_test in (
+        ("quick", other, True),
+        ("mine", defaults | {"profile": "mine", "out_dir": "x"}, True),
+        ("mine", other, False),
+    ):
+        run = record([row()], profile=profile, parameters=given)
+        assert profiles.is_smoke_test(run) == is_smoke_test
+    assert not profiles.is_smoke_test(record([row()], profile="mine", notebook="08_scoreboard"))
 
 
 def test_a_missing_verdict_is_no_interval():

@@ -73,6 +73,6 @@ class NotebookRun:
             f"{record.seconds:,.0f} s of computing on {', '.join(record.machines) or machine()}"
         )
         lines = [f"{line}; {computed}"]
-        if record.profile == "quick":
+        if profiles.is_smoke_test(record):
             lines.append("a smoke test: small data that are not the paper's, no evidence")
         return "\n".join(lines)

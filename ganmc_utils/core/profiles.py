@@ -5,9 +5,13 @@
 PyYAML takes the last of two values for one key and says nothing. It is told of as a mistake.
 """
 
+from __future__ import annotations
+
 import os
 import sys
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import yaml
@@ -15,8 +19,35 @@ import yaml
 from ganmc_utils.core import parameters, paths
 from ganmc_utils.core.errors import GanmcError, user_error
 
+if TYPE_CHECKING:
+    from ganmc_utils.core.records import Record
+
+OF_THE_MACHINE = {"profile", "out_dir", "data_dir", "device", "compile"}
 QUICK = "quick"  # the settings of the notebooks themselves, which need no file
 FILE_OPTIONS = ("-f", "--parameters_file")  # of papermill
+
+
+def settings(given: dict) -> dict:
+    """Parameters but for what is left to the machine."""
+    return {name: given[name] for name in given.keys() - OF_THE_MACHINE}
+
+
+@cache
+def smoke_test_settings(notebook: str) -> dict:
+    """The settings of a notebook that is given no profile."""
+    defaults = parameters.notebook_defaults(notebook)
+    return settings(parameters.check_dict(notebook, defaults).model_dump())
+
+
+def is_smoke_test(record: Record) -> bool:
+    """Whether a record is of the smoke test's settings, under whatever name.
+
+    The scoreboard has no settings of its own; its name decides.
+    """
+    used = settings(record.parameters)
+    has_settings = bool(used) and record.notebook in parameters.NOTEBOOKS
+    is_of_notebook = has_settings and used == smoke_test_settings(record.notebook)
+    return record.profile == QUICK or is_of_notebook
 
 
 class StrictLoader(yaml.SafeLoader):

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ganmc_utils.core import records
+from ganmc_utils.core import profiles, records
 from ganmc_utils.core.records import Record
 from ganmc_utils.forests import claims as forest_claims
 from ganmc_utils.networks import claims as network_claims
@@ -143,7 +143,7 @@ def data_in_words(evidence: Evidence) -> str:
 
 def size_in_words(evidence: Evidence) -> str:
     """Whether the runs have the paper's size."""
-    if evidence.record.profile == "quick":
+    if profiles.is_smoke_test(evidence.record):
         return "a smoke test, no evidence"
     names = evidence.tables if "datasets" in evidence.parameters else [evidence.images]
     of_paper = [name for name in names if has_scale_of_paper(evidence.parameters, name)]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ganmc_utils.core import records
+from ganmc_utils.core import profiles, records
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.records import Record, Row
 from ganmc_utils.forests import claims as forest_claims
@@ -60,12 +60,12 @@ def records_in(folder: Path) -> list[Record]:
 
 def about(run_records: Sequence[Record]) -> str:
     """Whose records these are, such as "8 records, profile laptop, commits 0a1b2c3"."""
-    profiles = sorted({record.profile for record in run_records})
+    names = sorted({record.profile for record in run_records})
     commits = sorted({record.commit for record in run_records})
-    words = f"{len(run_records)} records, profile {', '.join(profiles)}, "
+    words = f"{len(run_records)} records, profile {', '.join(names)}, "
     words += f"commits {', '.join(commits)}"
-    if "quick" in profiles:
-        words += "\nquick records: a smoke test on small data that are not the paper's, no evidence"
+    if any(map(profiles.is_smoke_test, run_records)):
+        words += "\nwith smoke tests: small data that are not the paper's, no evidence"
     return words
 
 
@@ -138,7 +138,7 @@ def with_scale_and_method(judgement: Judgement, record: Record, frame: pd.DataFr
 
 def scale_of(record: Record, dataset: str) -> str:
     """At which scale a record has a dataset: a smoke test, the paper's, or smaller than that."""
-    if record.profile == "quick":
+    if profiles.is_smoke_test(record):
         return "smoke test"
     return "paper's setting" if has_scale_of_paper(record.parameters, dataset) else "reduced"
 
