@@ -151,7 +151,7 @@ def size_in_words(evidence: Evidence) -> str:
         return "at the paper's size"
     if not of_paper:
         return "not at the paper's size"
-    return f"{listed(dataset_in_words(name, {}) for name in of_paper)} at the paper's size"
+    return f"{listed(dataset_in_words(name) for name in of_paper)} at the paper's size"
 
 
 def scale(evidence: Evidence) -> str:
@@ -168,7 +168,7 @@ def points_in_words(evidence: Evidence) -> str:
         return ""
     rows = evidence.frame[evidence.frame.metric.isin(["auc", "accuracy"])]
     metrics = rows[rows.dataset.isin(evidence.tables)].groupby("dataset").metric.first()
-    of_accuracy = [dataset_in_words(name, {}) for name in metrics[metrics == "accuracy"].index]
+    of_accuracy = [dataset_in_words(name) for name in metrics[metrics == "accuracy"].index]
     if len(of_accuracy) == len(metrics):
         return "Points are of accuracy. "
     if not of_accuracy:
@@ -519,7 +519,7 @@ def tree_against(
         interval = measure(evidence.frame, dataset)
         if interval is None:
             continue
-        name = dataset_in_words(dataset, {})
+        name = dataset_in_words(dataset)
         intervals[name] = interval
         judgement = evidence.judgement(claim_id, dataset) if claim_id else None
         if judgement is not None and statistics.verdict(interval) != "inconclusive":
@@ -564,7 +564,7 @@ def smallest_students(evidence: Evidence) -> str:
         losses = forest_claims.small_students(evidence.frame, dataset, "loss")
         if len(nodes) and len(losses):
             loss = with_bounds(interval_of(losses))
-            name = dataset_in_words(dataset, {})
+            name = dataset_in_words(dataset)
             phrases.append(f"{np.median(nodes):,.0f} times fewer on {name} (test loss {loss})")
     if not phrases:
         return ""

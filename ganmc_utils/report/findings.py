@@ -285,14 +285,14 @@ def gains_without_gan(book: Book) -> dict[str, Interval]:
         best = answers.best_source_of_images(evidence, "sweep", answers.NO_GAN)
         gan = answers.at_best_share(evidence, "sweep", "train+gan", "gan")
         of_best = answers.at_best_share(evidence, "sweep", best) if best else None
-        gains[dataset_in_words(evidence.images, {})] = answers.difference(evidence, of_best, gan)
+        gains[dataset_in_words(evidence.images)] = answers.difference(evidence, of_best, gan)
     if "06_random_forests" in book:
         evidence = book["06_random_forests"]
         no_gan = [source for source in TABLE_SOURCES if source not in GAN_SOURCES]
         for dataset in evidence.tables:
             best = best_source_of_table(evidence, dataset, no_gan)
             interval = score_above(best, "gan")(evidence.frame, dataset) if best else None
-            gains[dataset_in_words(dataset, {})] = interval
+            gains[dataset_in_words(dataset)] = interval
     return {place: interval for place, interval in gains.items() if interval is not None}
 
 
@@ -309,7 +309,7 @@ def beside_the_paper(book: Book) -> str:
         papers = published_number(f"table3/{PAPER_NAME.get(dataset, dataset)}/n_train")
         ours = n_train(evidence, dataset)
         if papers and ours < papers["value"]:
-            place = dataset_in_words(dataset, {})
+            place = dataset_in_words(dataset)
             fewer.append(f"{place} has {ours:,} training rows (the paper's {papers['value']:,.0f})")
     rows = sentence("our", listed(fewer)) if fewer else ""
     points = answers.points_in_words(evidence)
@@ -354,7 +354,7 @@ def claim_row(claim, row) -> dict[str, str]:
     if not pd.isna(row.fold):
         ours += f"; {row.fold:,.0f}-fold"
     reason = f" ({row.reason})" if isinstance(row.reason, str) and row.reason else ""
-    place = dataset_in_words(row.dataset, {})
+    place = dataset_in_words(row.dataset)
     return {
         "Claim": f"{claim.words} ({claim.section})",
         "Verdict": f"**{row.verdict}**{reason}",
@@ -462,7 +462,7 @@ def rows_of_tables(evidence: Evidence) -> list[dict[str, str]]:
         if best is None:
             continue
         row = {
-            "Tried on": f"{dataset_in_words(dataset, {})}; {n_train(evidence, dataset):,} rows",
+            "Tried on": f"{dataset_in_words(dataset)}; {n_train(evidence, dataset):,} rows",
             "Best source": plots.label(best),
             "Above training data": tree_cell(evidence, dataset, best, "train"),
             "Above GAN-MC": IS_GAN,

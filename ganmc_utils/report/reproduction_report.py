@@ -138,7 +138,7 @@ def task_facts(task: dict) -> dict[str, str]:
     parts = ("n_train", "n_validation", "n_test")
     epochs = f"{task['gan_epochs']:,}" if task["gans"] else "no GAN"
     return {
-        "Dataset": dataset_in_words(task["name"], {}),
+        "Dataset": dataset_in_words(task["name"]),
         "Train / validation / test": " / ".join(f"{task[part]:,}" for part in parts),
         "Splits": str(len(task["seeds"])),
         "Epochs of a GAN": epochs,

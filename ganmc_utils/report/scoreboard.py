@@ -188,7 +188,7 @@ def table_row(judgement: Judgement) -> dict[str, str]:
     return {
         "Claim": f"{claim.words} ({claim.section})",
         "Verdict": verdict,
-        "Dataset": dataset_in_words(judgement.dataset, {}),
+        "Dataset": dataset_in_words(judgement.dataset),
         "Ours": ours,
         "Paper": claim.paper(judgement.dataset),
         "Scale": judgement.scale,
@@ -325,7 +325,7 @@ def headline_table(run_records: Sequence[Record]) -> str:
         scores = headline_scores(frame, dataset)
         if not scores:
             continue
-        row = {"Dataset": dataset_in_words(dataset, {})}
+        row = {"Dataset": dataset_in_words(dataset)}
         for source, values in scores.items():
             published = text.in_brackets(paper_score(dataset, source))
             row[plots.label(source)] = text.mean_and_error(values) + published

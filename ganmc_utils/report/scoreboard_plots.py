@@ -61,7 +61,7 @@ def draw_verdicts(ax: Axes, judgements: Sequence[Judgement]) -> None:
             top = draw_words(ax, top, words_of(claim_words))
             last = claim_words
         height = 0.5 + 0.7 * len(of_row)
-        place_of[top + height / 2] = dataset_in_words(dataset, {})
+        place_of[top + height / 2] = dataset_in_words(dataset)
         draw_row(ax, top + height / 2, of_row, limit)
         top += height
     ax.figure.set_size_inches(PANEL_SIZE[0], 0.75 + LINE_HEIGHT * top)
