@@ -259,34 +259,16 @@ class ImageScores:
 def reference_rows(scores: ImageScores, version: str) -> list[Row]:
     """The Compression Score of the training images themselves, and what it is made of.
 
-    The students of all draws train on them; those of the reference have other seeds.
+    The students of all draws train on them; those of the reference have other seeds. One student
+    does not tell the standard error.
     """
     score = scores.score(scores.trained.data.x_train, scores.p.seeds, version)
     about = {"source": "train", "setting": {"version": version}}
     return [
         image_row(scores.p, "real", "test", getattr(score, metric), metric=metric, **about)
         for metric in ("value", "error", "reference", "baseline")
+        if metric != "error" or score.n > 1
     ]
-
-
-def reference_rows_of_one_student(scores: ImageScores, version: str) -> list[Row]:
-    """As reference_rows, but for the standard error, which one student does not tell."""
-    score = scores.score(scores.trained.data.x_train, scores.p.seeds, version)
-    about = {"source": "train", "setting": {"version": version}}
-    return [
-        image_row(scores.p, "real", "test", getattr(score, metric), metric=metric, **about)
-        for metric in ("value", "reference", "baseline")
-    ]
-
-
-def rows_of_reference(scores: ImageScores, version: str) -> list[Row]:
-    """The rows of the training images, by as many students as there are.
-
-    The two functions stay apart: stored results have the code of the first in their keys.
-    """
-    n_students = scores.p.score.students * len(scores.p.seeds)
-    rows = reference_rows if n_students > 1 else reference_rows_of_one_student
-    return rows(scores, version)
 
 
 def classifier_rows(scores: ImageScores) -> list[Row]:
