@@ -1,6 +1,7 @@
 """Chapter 07: its rows come back from their files, its claims are what their words say."""
 
 import math
+import types
 from functools import wraps
 
 import pytest
@@ -377,3 +378,16 @@ def test_an_older_timing_is_still_drawn():
     table = score_tables.timing(records.as_frame(record(rows)))
     assert list(table["Times ours"]) == ["1.00", "0.50", "20.00"]
     assert table.Score[0] == "Compression Score (2 students, the teacher's predictions included)"
+
+
+@pytest.mark.parametrize("n, is_known", [(1, False), (2, True)])
+def test_one_student_of_the_reference_has_no_standard_error(n, is_known):
+    score = types.SimpleNamespace(value=1.0, error=0.1, reference=0.5, baseline=0.1, n=n)
+    data = types.SimpleNamespace(x_train=None)
+    p = parameters.check_dict("07_compression_score", defaults("07_compression_score"))
+    scores = types.SimpleNamespace(
+        p=p, trained=types.SimpleNamespace(data=data), score=lambda *_: score
+    )
+    metrics = {row.metric for row in images.reference_rows(scores, "v2")}
+    assert ("error" in metrics) == is_known
+    assert {"value", "reference", "baseline"} <= metrics
