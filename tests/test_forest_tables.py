@@ -63,8 +63,8 @@ def only_line(table):
 def test_out_of_bag_labels_beside_the_usual_ones(frame):
     line = only_line(tables.out_of_bag(frame, magic_task()))
     assert line["Usual labels"].startswith("0.990") and line["Out-of-bag labels"] == "0.910 ± 0.000"
-    assert line["Difference"] == "+0.050 [+0.050, +0.050]"
-    assert line["In training + GAN"] == "+0.010 [+0.010, +0.010]"
+    assert line["One tree, gain"] == "+0.050 [+0.050, +0.050]"
+    assert line["In training + GAN, gain"] == "+0.010 [+0.010, +0.010]"
 
 
 def test_realism_is_what_is_left_after_independent_columns(frame):
@@ -79,6 +79,39 @@ def test_the_single_gan_is_that_of_one_tree_beside_its_mixture(frame):
     assert line["One AC-GAN"].startswith("0.871"), "0.861 and a mean step of 0.01"
     assert line["Pool - one"].startswith("+0.039")
     assert line["Training + one AC-GAN"].startswith("0.881")
+
+
+def test_table_3_has_the_single_gan_with_the_papers_value_and_the_best_source_in_bold(frame):
+    validation = [
+        row(seed=seed, value=value, source=source, split="validation")
+        for source, value in (("gan", 0.7), ("jitter", 0.8), ("fresh", 0.9))
+        for seed in SEEDS
+    ]
+    test = one_row_a_seed(0.6, source="jitter") + one_row_a_seed(0.99, source="fresh")
+    frame = pd.concat([frame, frame_of_rows([*validation, *test])])
+    table = tables.table3(frame, magic_task()).set_index("Source")["MAGIC"]
+    assert list(table.index).index("One GAN, as in the paper") == list(table.index).index("GAN") + 1
+    assert table["One GAN, as in the paper"].startswith("0.871")
+    assert "(0.918)" in table["One GAN, as in the paper"] and "(" not in table["GAN"]
+    bold = [source for source, cell in table.items() if "**" in cell]
+    assert bold == ["Jitter"], "the best on validation, where fresh rows do not compete"
+    assert table["Seeds"] == "3"
+
+
+def test_without_a_single_gan_the_papers_value_stands_beside_the_gan(frame):
+    of_pool = frame[frame.experiment != "single_gan"]
+    table = tables.table3(of_pool, magic_task()).set_index("Source")["MAGIC"]
+    assert "(0.918)" in table["GAN"] and "One GAN, as in the paper" not in table
+
+
+def test_other_teachers_and_the_authors_preparation_have_a_table_of_their_own(frame):
+    assert tables.other_teachers(frame, magic_task()).empty
+    p = magic_task(max_features=["sqrt", "none"])
+    others = tables.other_teachers(frame.assign(teacher="forest_none"), p)
+    assert list(others) == ["Source", "MAGIC, max_features = none"]
+    mine = p.datasets[0]
+    p.datasets.append(mine.model_copy(update={"preparation": "authors", "name": "magic_authors"}))
+    assert tables.main_tasks(p) == [mine]
 
 
 def test_fig_3f_at_one_tree_and_at_the_most(frame):

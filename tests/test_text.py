@@ -35,7 +35,7 @@ def test_a_table_is_written_as_it_is_shown(tmp_path):
 def test_errors_and_intervals_are_in_smaller_type():
     cells = {
         "0.912 ± 0.002 (0.918)": "0.912 <small>±&nbsp;0.002</small> (0.918)",
-        "+0.044 [-0.023, +0.066], n = 3": "+0.044<br><small>[-0.023,&nbsp;+0.066]</small>, n = 3",
+        "+0.044 [-0.023, +0.066], n = 3": "+0.044 <small>[-0.023,&nbsp;+0.066]</small>, n = 3",
         "in 1 ± 0.05": "in 1 <small>±&nbsp;0.05</small>",
         "[text](link), [a, b]": "[text](link), [a, b]",
     }

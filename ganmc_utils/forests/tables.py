@@ -26,13 +26,17 @@ GENERATED_SOURCES = (
     "munge",
     "munge_authors",
     "independent",
+    "own",
 )
+
+# What Table 3 calls the rows of the paper's single GAN.
+ONE_GAN = {"one gan": "One GAN, as in the paper", "one train+gan": "Training + one GAN"}
 
 # What small_students calls the students of each experiment, and its columns of factors.
 SMALL_STUDENTS = {
-    "headline": "best: ",
-    "headline_tree": "best, one tree: ",
-    "headline_gan": "",
+    "headline": "Best source",
+    "headline_tree": "Best source, one tree",
+    "headline_gan": "GAN",
 }
 FACTORS = {
     "fewer_nodes": "Fewer nodes",
@@ -94,48 +98,82 @@ def in_order_of_style(sources) -> list[str]:
 def rows_by_source(cells: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     """One row per source in the order of the legends, one column per dataset.
 
-    cells: {dataset: {source: text}}.
+    cells: {dataset: {source, or key of ONE_GAN: text}}.
     """
     rows = []
-    for source in plots.STYLE:
-        texts = {dataset: of_dataset.get(source, "") for dataset, of_dataset in cells.items()}
+    for key in (key for source in plots.STYLE for key in (source, f"one {source}")):
+        texts = {dataset: of_dataset.get(key, "") for dataset, of_dataset in cells.items()}
         if any(texts.values()):
-            rows.append({"Source": plots.label(source)} | texts)
+            rows.append({"Source": ONE_GAN.get(key) or plots.label(key)} | texts)
     return text.table_of(rows)
 
 
-def table3(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
-    """Table 3: one row per source, one column per dataset and teacher, the paper's in brackets.
+def main_tasks(p: RandomForests) -> list[ForestTask]:
+    """The datasets of a run, without the authors' preparation of one unless all are of it."""
+    return [task for task in p.datasets if task.preparation == "clean"] or p.datasets
 
-    A teacher other than the dataset's first is named by its max_features. The last row counts the
-    seeds.
+
+def table3(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """Table 3: one row per source, one column per dataset, the paper's in brackets.
+
+    The teacher is the dataset's first. In bold: the source that is best on validation. The last
+    row counts the seeds.
+    """
+    columns = {dataset_in_words(task.name): (task, task.max_features[0]) for task in main_tasks(p)}
+    return scores_of_one_tree(frame, columns)
+
+
+def other_teachers(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
+    """As `table3`, of teachers with another `max_features` and of the authors' preparation."""
+    columns = {}
+    for task in p.datasets:
+        name = dataset_in_words(task.name)
+        if task not in main_tasks(p):
+            columns[name] = (task, task.max_features[0])
+        for max_features in task.max_features[1:]:
+            columns[f"{name}, max_features = {max_features}"] = (task, max_features)
+    return scores_of_one_tree(frame, columns) if columns else text.table_of([])
+
+
+def scores_of_one_tree(
+    frame: pd.DataFrame, columns: Mapping[str, tuple[ForestTask, str | None]]
+) -> pd.DataFrame:
+    """Test scores of single trees, one row per source; the last row counts the seeds.
+
+    columns: {header: dataset and the teacher's max_features}.
     """
     cells, seeds = {}, {}
-    for task in p.datasets:
-        for max_features in task.max_features:
-            students = one_tree(frame, task, max_features)
-            teacher = rows_of(frame, task, "teacher", teacher=teacher_of(task, max_features))
-            scores = {"teacher": teacher.value}
-            for source in in_order_of_style(students):
-                scores[source] = students[source].dropna()
-            is_first = max_features == task.max_features[0]
-            name = dataset_in_words(task.name)
-            header = name if is_first else f"{name}, max_features = {max_features}"
-            seeds[header] = str(len(students))
-            cells[header] = {
-                source: text.mean_and_error(values)
-                + text.in_brackets(paper_score(task.name, source))
-                for source, values in scores.items()
-            }
+    for header, (task, max_features) in columns.items():
+        students = one_tree(frame, task, max_features)
+        teacher = teacher_of(task, max_features)
+        scores = {"teacher": rows_of(frame, task, "teacher", teacher=teacher).value}
+        scores |= {source: students[source].dropna() for source in in_order_of_style(students)}
+        singles = rows_of(frame, task, "single_gan", teacher=teacher, trees=1)
+        scores |= {f"one {source}": rows.value for source, rows in singles.groupby("source")}
+        best = best_on_validation(frame, task, max_features)
+        cells[header] = {}
+        for key, values in scores.items():
+            cell = text.mean_and_error(values)
+            if f"one {key}" not in scores:  # the paper's value is that of its single GAN
+                cell += text.in_brackets(paper_score(task.name, key.removeprefix("one ")))
+            cells[header][key] = f"**{cell}**" if key == best else cell
+        seeds[header] = str(len(students))
     table = rows_by_source(cells)
     table.loc[len(table)] = {"Source": "Seeds"} | seeds
     return table
 
 
+def best_on_validation(frame: pd.DataFrame, task: ForestTask, max_features: str | None) -> str:
+    """The source whose single trees score best on validation; fresh rows do not compete."""
+    scores = one_tree(frame, task, max_features, part="validation")
+    candidates = [s for s in (*GENERATED_SOURCES, "train+gan", "train_oob", "train") if s in scores]
+    return scores[candidates].mean().idxmax() if candidates else ""
+
+
 def against(frame: pd.DataFrame, p: RandomForests, base: str) -> pd.DataFrame:
     """Paired difference over seeds of every source from `base`: single trees, first teacher."""
     cells = {}
-    for task in p.datasets:
+    for task in main_tasks(p):
         if base not in task.sources:
             continue
         scores = one_tree(frame, task)
@@ -162,26 +200,6 @@ def compared(
     if not intervals:
         return "Not part of this profile."
     return sentence(subject, compare_on_each(intervals, other))
-
-
-def best_source(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
-    """The source whose single tree is best on validation, on test against training data and GAN."""
-    rows = []
-    for task in p.datasets:
-        validation = one_tree(frame, task, part="validation")
-        test = one_tree(frame, task)
-        candidates = [s for s in (*GENERATED_SOURCES, "train+gan", "train_oob") if s in test]
-        best = validation[candidates].mean().idxmax() if candidates else "train"
-        row = {
-            "Dataset": dataset_in_words(task.name),
-            "Best source": plots.label(best),
-            "Test score": text.mean_and_error(test[best]),
-            "Above training data": text.paired_difference(test[best], test["train"]),
-        }
-        if "gan" in test and best != "gan":
-            row["Above GAN"] = text.paired_difference(test[best], test["gan"])
-        rows.append(row)
-    return text.table_of(rows)
 
 
 def single_gan(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
@@ -211,13 +229,13 @@ def single_gan(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
 
 
 def out_of_bag(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
-    """Usual against out-of-bag labels of the training rows: the labels, single trees, mixture.
+    """Usual and out-of-bag labels of the training rows, and what the latter gain on test.
 
     The first two columns are scores of the main teacher's labels on the training rows themselves;
     a usual label near 1 tells that the teacher has memorized the row.
     """
     rows = []
-    for task in p.datasets:
+    for task in main_tasks(p):
         labels = rows_of(frame, task, "out_of_bag", "train")
         if labels.empty or "train" not in task.sources:
             continue
@@ -227,20 +245,18 @@ def out_of_bag(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
             "Dataset": dataset_in_words(task.name),
             "Usual labels": text.mean_and_error(labels["train"]),
             "Out-of-bag labels": text.mean_and_error(labels["train_oob"]),
-            "One tree, usual": text.mean_and_error(scores["train"]),
-            "One tree, out of bag": text.mean_and_error(scores["train_oob"]),
-            "Difference": text.paired_difference(scores["train_oob"], scores["train"]),
+            "One tree, gain": text.paired_difference(scores["train_oob"], scores["train"]),
         }
         mixture = rows_of(frame, task, "oob_mixture", trees=1).set_index("seed").value
         if len(mixture):
-            row["In training + GAN"] = text.paired_difference(mixture, scores["train+gan"])
+            row["In training + GAN, gain"] = text.paired_difference(mixture, scores["train+gan"])
         rows.append(row)
     return text.table_of(rows)
 
 
 def realism(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     """What of a source's gain is realism: paired differences from independent columns, one tree."""
-    tasks = [task for task in p.datasets if {"independent", "train"} <= set(task.sources)]
+    tasks = [task for task in main_tasks(p) if {"independent", "train"} <= set(task.sources)]
     rows = []
     for task in tasks:
         scores = one_tree(frame, task)
@@ -304,7 +320,7 @@ def storage_rows(frame: pd.DataFrame, task: ForestTask) -> pd.DataFrame:
 def paper_storage(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     """Fig. 3f at fixed sizes, one tree and the most: test loss, and medians of the reductions."""
     rows = []
-    for task in p.datasets:
+    for task in main_tasks(p):
         of_task = storage_rows(frame, task)
         for source in in_order_of_style(set(of_task.source)):
             for trees in sorted({1, task.max_trees}):
@@ -328,7 +344,7 @@ def datasets(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     The rows are those that a split uses, the share of class 1 is the mean over the splits.
     """
     rows = []
-    for task in p.datasets:
+    for task in main_tasks(p):
         about = frame[(frame.dataset == task.name) & (frame.experiment == "data")]
         if about.empty:
             continue
@@ -342,8 +358,10 @@ def datasets(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     return text.table_of(rows)
 
 
-def small_students(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
-    """The smallest students within a loss of 0.005 and of 0.012, medians over seeds.
+def small_students(
+    frame: pd.DataFrame, p: RandomForests, limit: float = max(LOSS_LIMITS)
+) -> pd.DataFrame:
+    """The smallest students within a limit of loss on validation, medians over seeds.
 
     How many times fewer nodes and bytes they have, and how many times more rows a second they
     predict, than their teacher.
@@ -353,28 +371,24 @@ def small_students(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
         if not task.leaf_caps:
             continue
         for experiment, name in SMALL_STUDENTS.items():
-            for limit in LOSS_LIMITS:
-                students = frame[(frame.dataset == task.name) & (frame.experiment == experiment)]
-                if students.empty:
-                    continue
-                students = students[students.limit == limit]
-                if students.empty:
-                    continue
-                labels = sorted({plots.label(source) for source in students.source})
-                loss = students[students.metric == "loss"].value
-                row = {
-                    "Dataset": dataset_in_words(task.name),
-                    "Limit": limit,
-                    "Test loss": text.mean_and_error(loss),
-                    "Source": name + ", ".join(labels),
-                }
-                within = students[students.metric == "within_limit"].value
-                if len(within):
-                    row["Kept on validation"] = f"{within.sum():.0f} of {len(within)}"
-                for metric, header in FACTORS.items():
-                    factor = students[students.metric == metric].value
-                    row[header] = f"{np.median(factor):,.0f}×"
-                rows.append(row)
+            students = frame[(frame.dataset == task.name) & (frame.experiment == experiment)]
+            if students.empty:
+                continue
+            students = students[students.limit == limit]
+            if students.empty:
+                continue
+            row = {
+                "Dataset": dataset_in_words(task.name),
+                "Source": name,
+                "Test loss": text.mean_and_error(students[students.metric == "loss"].value),
+            }
+            within = students[students.metric == "within_limit"].value
+            if len(within):
+                row["Limit kept"] = f"{within.sum():.0f} of {len(within)}"
+            for metric, header in FACTORS.items():
+                factor = students[students.metric == metric].value
+                row[header] = f"{np.median(factor):,.0f}×"
+            rows.append(row)
     return text.table_of(rows)
 
 
@@ -384,7 +398,7 @@ def costs(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
     Of single full-grown trees only the nodes are counted.
     """
     rows = []
-    for task in p.datasets:
+    for task in main_tasks(p):
         for name, model in models_with_costs(frame, task).items():
             if model.empty:
                 continue

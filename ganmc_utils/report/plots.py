@@ -273,7 +273,7 @@ def plain_log(ax: Axes) -> None:
 
 # Inches of a panel by the number of panels, so that type is legible at the width of each.
 PANEL_SIZES = {1: (4.8, 2.8), 2: (4.4, 3.2)}
-SMALL_PANEL = (3.2, 2.7)  # three and over
+SMALL_PANEL = (3.2, 2.4)  # three and over
 GRID = (
     "display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,{least}),1fr));"
     "gap:6px;background:#fff;padding:6px"

@@ -50,14 +50,14 @@ INTERVAL = re.compile(r" \[([-−+]?[\d.]+), ([-−+]?[\d.]+)\]")
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table as Markdown: errors in smaller type, intervals so on a line of their own."""
+    """A table as Markdown: errors and intervals in smaller type."""
     return table.map(short_cell).to_markdown(index=False, disable_numparse=True)
 
 
 def short_cell(cell: object) -> str:
     """A cell whose numbers come first, such as "0.912 <small>±&nbsp;0.002</small>"."""
     smaller = ERROR.sub(r" <small>±&nbsp;\1</small>", str(cell))
-    return INTERVAL.sub(r"<br><small>[\1,&nbsp;\2]</small>", smaller)
+    return INTERVAL.sub(r" <small>[\1,&nbsp;\2]</small>", smaller)
 
 
 def show_table(table: pd.DataFrame, out: Path, name: str) -> Markdown:
