@@ -8,10 +8,9 @@ report rows, which nothing was chosen on.
     python benchmarks/own_model.py            all of it: an hour or two on one core
     python benchmarks/own_model.py --toy      a few hundred rows, to see that it runs
 
-There is one teacher, one choice of the source and one set of labelled rows for each table and seed;
-students of both limits are read from one search. A search has 60 seconds, and the teacher is asked
-50,000 times at most, where the tool alone would ask up to 200,000 times: more of both makes
-students of the two largest tables a little better.
+There is one teacher and one choice of the rows to learn from for each table and seed; students of
+both limits are read from one search. A search has 60 seconds, and the teacher is asked 50,000 times
+at most, where the tool alone would ask up to 200,000 times.
 
 Rows are kept in results/own_model.csv as they come: the same command goes on where it stopped, and
 each line that it prints says how much time is left. The tables are written to
@@ -41,6 +40,7 @@ from ganmc_utils.compress.search import (
     BYTES_BESIDE,
     BYTES_OF_NODE,
     Judge,
+    LabelledRows,
     Search,
     Trial,
     best_of,
@@ -141,28 +141,45 @@ TABLES: dict[str, Callable[[], Data]] = {
 
 
 def students(
-    search: Search, x: np.ndarray, target: np.ndarray, judges: dict[float, Judge]
+    search: Search, rows_to_learn: list[LabelledRows], judges: dict[float, Judge]
 ) -> dict[float, list[Trial]]:
-    """Students of all families for each limit, from one search.
+    """Students of all families and sets of rows for each limit, from one search.
 
     Families climb from small to large until one keeps the strictest limit, so those that keep a
     looser one are among them; boosted trees are cut anew for each limit.
     """
     strictest = judges[min(judges)]
     trials = {limit: [] for limit in judges}
-    for family in LADDERS:
-        if family == "boosted":
-            for settings in ladder_of(family, strictest):
-                whole = tried(Design(family, settings), x, target, strictest)
-                for limit, judge in judges.items():
-                    own = judged_by(judge, whole)
-                    trials[limit].append(shortened(own, x, target, judge, np.inf))
-                if search.judge.time_is_up():
-                    break
-        else:
-            for trial in climb(family, x, target, strictest):
-                for limit, judge in judges.items():
-                    trials[limit].append(judged_by(judge, trial))
+    for rows in rows_to_learn:
+        x, target = rows.x, rows.target
+        for family in LADDERS:
+            if trials[max(judges)] and strictest.time_is_up():
+                continue
+            if family == "boosted":
+                found = boosted(x, target, judges)
+            else:
+                climbed = climb(family, x, target, strictest)
+                found = {
+                    limit: [judged_by(judge, trial) for trial in climbed]
+                    for limit, judge in judges.items()
+                }
+            for limit in judges:
+                trials[limit] += [replace(trial, source=rows.source) for trial in found[limit]]
+    return trials
+
+
+def boosted(
+    x: np.ndarray, target: np.ndarray, judges: dict[float, Judge]
+) -> dict[float, list[Trial]]:
+    """Boosted trees of each number of leaves, cut for each limit."""
+    strictest = judges[min(judges)]
+    trials = {limit: [] for limit in judges}
+    for settings in ladder_of("boosted", strictest):
+        whole = tried(Design("boosted", settings), x, target, strictest)
+        for limit, judge in judges.items():
+            trials[limit].append(shortened(judged_by(judge, whole), x, target, judge, np.inf))
+        if strictest.time_is_up():
+            break
     return trials
 
 
@@ -266,12 +283,12 @@ def both_classes(p: np.ndarray) -> np.ndarray:
 
 
 def smallest(peers: list[Peer], judge: Judge) -> Peer:
-    """The smallest that keeps the limit, else the one nearest to the teacher."""
+    """The smallest that keeps the limit, else the one that misfits least."""
     all_p = [peer.predict(judge.x) for peer in peers]
     kept = [peer for peer, p in zip(peers, all_p) if judge.is_kept(p, judge.standard_error(p))]
     if kept:
         return min(kept, key=lambda peer: peer.nodes)
-    return peers[int(np.argmin([judge.distance(p) for p in all_p]))]
+    return peers[int(np.argmin([judge.misfit(p) for p in all_p]))]
 
 
 def rows_of(table: str, data: Data, seed: int, seconds: int) -> list[dict]:
@@ -282,9 +299,9 @@ def rows_of(table: str, data: Data, seed: int, seconds: int) -> list[dict]:
     )
     search = model.search_of(data.X, data.y, data.X_report, data.y_report)
     search.n_queries = min(search.n_queries, MAX_QUERIES)
-    chosen = search.choose_rows()
+    rows_to_learn = search.choose_rows()
     judges = {limit: replace(search.judge, max_loss=limit) for limit in LIMITS}
-    trials = students(search, chosen.x, chosen.target, judges)
+    trials = students(search, rows_to_learn, judges)
 
     parts, teacher, judge = model.parts_, model.teacher_, search.judge
     pruned = pruned_tree(parts.x_train, parts.y_train, judge)
@@ -301,7 +318,7 @@ def rows_of(table: str, data: Data, seed: int, seconds: int) -> list[dict]:
             of_families = [trial for trial in trials[limit] if trial.design.family in families]
             best = best_of(of_families, judge)
             methods[f"this tool, {name}"] = best
-            words[f"this tool, {name}"] = f"{best.design.words()} of {chosen.source}"
+            words[f"this tool, {name}"] = f"{best.design.words()} of {best.source}"
         auto = methods["this tool, auto"]
         methods["labels, same family"] = on_the_labels(auto, parts.x_train, labels, judge)
         methods["fewer trees"] = fewer_trees(teacher, judge)

@@ -1,5 +1,7 @@
 """The compressors are scikit-learn estimators that take raw columns and keep to their limits."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -181,7 +183,8 @@ def test_raw_columns_of_every_kind_and_names_of_classes():
 
 def test_auto_chooses_and_says_why():
     model = ClassifierCompressor(FOREST, max_seconds=40, **QUICK).fit(X, Y)
-    assert "taught a first student best on validation" in model.choice_.words
+    assert "sources were tried on validation" in model.choice_.words
+    assert f"taught by {model.choice_.source}" in model.choice_.words
     trial = model.choice_.trial
     assert f"{trial.bytes:,} bytes" in model.choice_.words
     assert trial.loss + trial.standard_error <= 0.01
@@ -200,7 +203,7 @@ def test_limits_hold(limits, holds, family):
     assert holds(model.fit(X, Y).choice_.trial)
 
 
-def test_the_best_sources_are_tried_again_with_all_queries(monkeypatch):
+def test_the_best_generated_rows_are_tried_again_with_all_queries(monkeypatch):
     asked, labelled = [], search.Search.labelled
 
     def noted(self, name, source, n):
@@ -211,9 +214,68 @@ def test_the_best_sources_are_tried_again_with_all_queries(monkeypatch):
     n = search.TRIAL_QUERIES + 1000
     teacher = RandomForestClassifier(5, random_state=0)
     model = ClassifierCompressor(teacher, "tree", queries=n, progress=False).fit(MIXED, BINARY)
-    again = [name for name, n_asked in asked if n_asked == n]
-    assert len(again) == len(set(again)) == search.FINALISTS < len(asked) - len(again)
-    assert model.choice_.source in again
+    of_training = set(search.OF_TRAINING_ROWS)
+    again = [name for name, n_asked in asked if n_asked == n and name not in of_training]
+    assert len(again) == len(set(again)) == search.FINALISTS
+    parts = model.choice_.source.split("+")
+    assert set(parts) <= set(again) | of_training
+
+
+def rows_to_learn(x: np.ndarray, y: np.ndarray, teacher) -> dict[str, search.LabelledRows]:
+    """The sets of rows that a search with an open source chooses, by what they are."""
+    compressor = ClassifierCompressor(teacher, "tree", queries=1500, progress=False)
+    real, mixed, generated = compressor.search_of(x, y).choose_rows()
+    return {"real": real, "mixed": mixed, "generated": generated}
+
+
+def test_students_learn_from_training_rows_generated_ones_and_half_of_each():
+    sets = rows_to_learn(X, Y, FOREST)
+    real, mixed, generated = (sets[name] for name in ("real", "mixed", "generated"))
+    assert real.source in search.OF_TRAINING_ROWS
+    first, second = mixed.source.split("+")
+    assert (first in search.OF_TRAINING_ROWS, second) == (True, generated.source)
+    assert len(mixed.x) == len(generated.x) == 1500
+    np.testing.assert_array_equal(mixed.x[750:], generated.x[:750])
+    np.testing.assert_array_equal(mixed.target[750:], generated.target[:750])
+    _, times = np.unique(mixed.x[:750], axis=0, return_counts=True)
+    assert times.max() - times.min() <= 1, "training rows are repeated equally often"
+    assert {row.tobytes() for row in mixed.x[:750]} == {row.tobytes() for row in real.x}
+
+
+def test_a_slow_teacher_is_asked_less_often():
+    def slow(rows):
+        time.sleep(0.002 * len(rows))
+        return np.full((len(rows), 2), 0.5)
+
+    compressor = ClassifierCompressor(slow, max_seconds=60, queries=10**6, progress=False)
+    search_ = compressor.search_of(MIXED, BINARY)
+    search_.labelled("train", search_.candidates["train"](), 1)
+    assert search_.affordable_queries() == search.TRIAL_QUERIES
+    search_.seconds_of_query = 1e-3
+    in_time = search.QUERIES_SHARE * 60 / 1e-3
+    assert search_.affordable_queries() == pytest.approx(in_time, rel=0.05)
+
+
+def test_a_steady_student_keeps_the_limit_with_more_iterations_too():
+    by_chance = np.array([False, True, False, False] + [True] * 10)
+    assert search.steady(by_chance)[0] == 4
+    assert len(search.steady(np.zeros(5, bool))) == 0
+    assert list(search.steady(np.ones(3, bool))) == [0, 1, 2]
+
+
+def test_excess_error_of_two_students_by_hand():
+    compressor = ClassifierCompressor(FOREST, "tree", "jitter", **QUICK)
+    judge = compressor.search_of(X, Y).judge
+    assert judge.excess_error(judge.teacher) == 0
+    right = np.eye(2)[judge.y]
+    ours = np.mean([((p - t) ** 2).sum() / 2 for p, t in zip(judge.teacher, right)])
+    assert judge.excess_error(right) == pytest.approx(-ours)
+    assert judge.excess_error(1 - right) == pytest.approx(1 - ours)
+    halfway = (judge.teacher + right) / 2
+    by_hand = [np.square(p - halfway).sum(1).mean() / 2 for p in (right, 1 - right, judge.teacher)]
+    assert judge.misfit(judge.teacher) == 0
+    assert judge.misfit(right) == pytest.approx(by_hand[0] - by_hand[2])
+    assert judge.misfit(1 - right) == pytest.approx(by_hand[1] - by_hand[2])
 
 
 def test_a_larger_loss_allows_a_smaller_student():
@@ -377,7 +439,7 @@ def test_probabilities_that_are_ordered_rightly_but_wrong_do_not_keep_the_limit(
     assert judge.is_kept(teacher, 0.0)
     assert not judge.is_kept(shrunken, 0.0)
     by_hand = np.square(shrunken[:, 1] - y).mean() - np.square(p - y).mean()
-    assert judge.brier_loss(shrunken) == pytest.approx(by_hand)
+    assert judge.excess_error(shrunken) == pytest.approx(by_hand)
 
 
 @pytest.mark.parametrize("family", ["tree", "forest", "boosted"])

@@ -21,10 +21,10 @@ def test_students_of_a_looser_limit_are_those_of_a_search_of_its_own(monkeypatch
         RandomForestClassifier(20, random_state=0), source="jitter", queries=1000, progress=False
     )
     search = compressor.search_of(data.X, data.y)
-    rows = search.choose_rows()
+    (rows,) = search.choose_rows()
     x, target = rows.x, rows.target
     judges = {limit: replace(search.judge, max_loss=limit) for limit in (0.005, 0.1)}
-    trials = own_model.students(search, x, target, judges)
+    trials = own_model.students(search, [rows], judges)
     for limit, judge in judges.items():
         for family in ("tree", "boosted"):
             ours = best_of([t for t in trials[limit] if t.design.family == family], judge)

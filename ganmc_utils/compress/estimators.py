@@ -280,7 +280,7 @@ class ClassifierCompressor(ClassifierMixin, Compressor):
             out-of-bag predictions, where the teacher is None), "labels" (with their labels: no
             compression), "jitter", "smote", "munge", "gaussian_mixture", "gan"; an object with
             sample(n, rng) or a function of (n, rng) that returns raw rows; unlabelled raw rows;
-            "auto": all names but "labels" are tried.
+            "auto": all names are tried, and training rows mixed with generated ones.
         max_loss: how much worse the student may be, as a difference of scores.
         max_nodes: limit of the nodes of all trees.
         max_bytes: limit of the bytes of the ONNX file.

@@ -79,7 +79,7 @@ def fitted(task: Task, p: OwnModel, seed: int) -> ClassifierCompressor | Regress
 def rows_of(compressor, dataset: str, seed: int) -> list[Row]:
     """The record's rows of a fitted compressor: score, loss, nodes and bytes of each model."""
     choice, report = compressor.choice_, compressor.report_
-    name = choice.source.split()[0]
+    name = choice.source.split("+")[-1].split()[0]  # of "train+jitter 0.3" the generated rows
     source = IDS.get(name, name if name in KNOWN else "own")
     rows = []
     for line in report.lines:
@@ -93,7 +93,7 @@ def rows_of(compressor, dataset: str, seed: int) -> list[Row]:
                 teacher="given" if compressor.teacher_.is_given else "forest_sqrt",
                 student=choice.trial.design.family,
                 source="none" if line.model == "teacher" else source,
-                setting={"model": line.model},
+                setting={"model": line.model, "rows": choice.source},
                 seed=seed,
                 split="test",
                 metric=metric,

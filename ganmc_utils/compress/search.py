@@ -5,24 +5,33 @@ A student meets the limit where its loss on the validation rows is known to be s
     loss = score(teacher) - score(student)         loss + standard error <= max_loss
 
 with the standard error of paired bootstrap resamples. AUC and accuracy do not see whether
-probabilities can be trusted, so those of a classifier may not be worse than the teacher's by more
-than max_loss either, in the Brier score
+probabilities can be trusted, so the excess error of a classifier is limited, too:
 
-    mean over rows of 1/2 sum_c (p_c - [c is the class])^2
+    excess error = error(student) - error(teacher) <= max_loss
 
-Of those that meet it, the one with the
-fewest bytes as an ONNX file is chosen; where none does, the one that is nearest to the teacher:
+    error = mean over rows of 1/2 sum_c (p_c - [c is the class])^2       Brier score
+    error = mean over rows of (y - p)^2 / variance of y                  of a regression
 
-    distance = mean over rows and classes of (teacher's prediction - student's)^2
+Of those that meet the limit, the one with the fewest bytes as an ONNX file is chosen; where none
+does, the one that misfits least. Sources are compared by it, too:
 
-Sources are compared by it, too: it does not have the noise of the labels.
+    misfit = error against the mean of label and teacher's prediction, minus the teacher's own
+           = 1/2 (excess error + mean over rows of 1/2 sum_c (p_c - t_c)^2)
+
+Labels are right on average, but few and noisy; the teacher's predictions t have no noise, but a
+student may well be nearer to the truth than they are. Their mean has half of each fault.
+
+What teaches best depends on the size of the student: small ones learn most from training rows whose
+targets know the labels, large ones from generated rows, and many from both, as in Sec. 3.2. So
+students of all sizes learn from three sets of rows: the best training rows, the best generated
+rows, and half of each.
 """
 
 import itertools
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -45,13 +54,15 @@ from ganmc_utils.compress.teachers import Teacher
 from ganmc_utils.core.source import Source
 
 TRIAL_QUERIES = 5_000  # teacher queries for each source that is tried
-FINALISTS = 3  # sources that are tried again, with all queries
+FINALISTS = 2  # sources of generated rows that are tried again, with all queries
 JITTER_SCALES = (0.1, 0.3, 0.8)
 RESAMPLES = 100  # of the validation rows, for a standard error
+QUERIES_SHARE = 0.15  # of the time, at most, for which the teacher labels the rows of a finalist
 GAN_SHARE = 0.3  # of the time: a GAN is tried only while no more has passed
 SOURCES_SHARE = 0.5  # of the time, at most, that sources are tried
 MORE_ITERATIONS = 1.3  # factors by which boosted trees are made longer or shorter
 FEWER_ITERATIONS = 0.8
+OF_TRAINING_ROWS = ("labels", "train", "train_oob")
 BYTES_OF_NODE = 30  # of an ONNX file, at least; a node of many classes takes more
 BYTES_BESIDE = 1500  # its nodes, at least
 REFERENCE_LEAVES = 16  # of the boosted trees that sources are tried with
@@ -84,6 +95,7 @@ class Judge:
         self.resamples = [rng.integers(n, size=n) for _ in range(RESAMPLES)]
         self.teacher_score = score(self.metric, self.y, self.teacher)
         self.teacher_resampled = self.resampled(self.teacher)
+        self.teacher_error = self.error(self.teacher)
 
     @property
     def is_regression(self) -> bool:
@@ -103,22 +115,28 @@ class Judge:
         """The loss of predictions for the validation rows; 0 where no score is defined."""
         return float(np.nan_to_num(self.teacher_score - score(self.metric, self.y, p)))
 
-    def brier_loss(self, p: np.ndarray) -> float:
-        """The Brier score of probabilities minus the teacher's; 0 for a regression."""
+    def error(self, p: np.ndarray) -> float:
+        """The Brier score of probabilities (n, K); of values (n,) the share of the variance."""
         if self.is_regression:
-            return 0.0
-        truth = np.eye(self.n_classes)[self.y]
-        both = [np.square(q - truth).sum(1).mean() / 2 for q in (p, self.teacher)]
-        return float(both[0] - both[1])
+            return float(np.square(p - self.y).mean() / (self.y.var() or 1.0))
+        return float(np.square(p - np.eye(self.n_classes)[self.y]).sum(1).mean() / 2)
+
+    def excess_error(self, p: np.ndarray) -> float:
+        """The error of predictions minus the teacher's."""
+        return self.error(p) - self.teacher_error
+
+    def misfit(self, p: np.ndarray) -> float:
+        """Half of the excess error, and half of the error of taking them for the teacher's."""
+        if self.is_regression:
+            distance = np.square(p - self.teacher).mean() / (self.y.var() or 1.0)
+        else:
+            distance = np.square(p - self.teacher).sum(1).mean() / 2
+        return float(self.excess_error(p) + distance) / 2
 
     def is_kept(self, p: np.ndarray, standard_error: float) -> bool:
         """Whether predictions are sure to keep the limit."""
         surely = self.loss(p) + standard_error <= self.max_loss
-        return surely and self.brier_loss(p) <= self.max_loss
-
-    def distance(self, p: np.ndarray) -> float:
-        """The mean squared distance of predictions from the teacher's."""
-        return float(np.square(self.teacher - p).mean())
+        return surely and self.excess_error(p) <= self.max_loss
 
     def standard_error(self, p: np.ndarray) -> float:
         """The standard error of their loss."""
@@ -137,10 +155,11 @@ class Trial:
     student: BaseEstimator
     loss: float
     standard_error: float
-    distance: float
+    misfit: float
     is_kept: bool  # whether it is sure to keep the limit
     nodes: int | None
     bytes: int
+    source: str = ""  # of the rows that taught it
 
     def fits(self, judge: Judge) -> bool:
         """Whether it is small enough."""
@@ -166,7 +185,7 @@ def judged(design: Design, student: BaseEstimator, judge: Judge) -> Trial:
         student,
         judge.loss(p),
         standard_error,
-        judge.distance(p),
+        judge.misfit(p),
         judge.is_kept(p, standard_error),
         count_nodes(student),
         n_bytes,
@@ -251,7 +270,7 @@ def shortened(
 ) -> Trial:
     """Boosted trees cut to the first iterations that meet the limit.
 
-    Where none meets it, to those that are nearest to the teacher. Fewer iterations take larger
+    Where none meets it, to those that misfit least. Fewer iterations take larger
     steps (see `learning_rate`), so they are fitted anew, and a few more where they then miss it.
     """
     whole, n_iterations = trial.student, trial.design.settings["max_iter"]
@@ -264,9 +283,9 @@ def shortened(
     longest = max(1, int(n_iterations * share))
     staged = whole.staged_predict if judge.is_regression else whole.staged_predict_proba
     stages = list(itertools.islice(staged(judge.x), longest))
-    meets = np.flatnonzero([judge.is_kept(p, trial.standard_error) for p in stages])
-    nearest = int(np.argmin([judge.distance(p) for p in stages]))
-    n_kept = 1 + int(meets[0] if len(meets) else nearest)
+    meets = steady(np.array([judge.is_kept(p, trial.standard_error) for p in stages]))
+    best = int(np.argmin([judge.misfit(p) for p in stages]))
+    n_kept = 1 + int(meets[0] if len(meets) else best)
 
     def refitted(n: int) -> Trial:
         if n == n_iterations:
@@ -284,41 +303,74 @@ def shortened(
     return shorter
 
 
+def steady(is_kept: np.ndarray) -> np.ndarray:
+    """Stages that meet the limit together with the next ones, up to MORE_ITERATIONS as many.
+
+    Among hundreds of stages, one that meets it alone does so by chance.
+
+    Args:
+        is_kept: whether the students of 1, 2, ... iterations meet the limit, bool (n,).
+
+    Returns:
+        Positions of the stages.
+    """
+    n_missed = np.concatenate([[0], np.cumsum(~is_kept)])
+    first = np.arange(len(is_kept))
+    last = np.minimum(len(is_kept), np.ceil((first + 1) * MORE_ITERATIONS).astype(int))
+    return np.flatnonzero(n_missed[last] == n_missed[first])
+
+
 def best_of(trials: list[Trial], judge: Judge) -> Trial:
-    """The smallest student that meets the limit, else the one nearest to the teacher."""
+    """The smallest student that meets the limit, else the one that misfits least."""
     meeting = [trial for trial in trials if trial.is_kept]
     if meeting:
-        return min(meeting, key=lambda trial: trial.bytes)
-    return min(trials, key=lambda trial: trial.distance)
+        return min(meeting, key=lambda trial: (trial.bytes, trial.misfit))
+    return min(trials, key=lambda trial: trial.misfit)
 
 
 @dataclass
 class Choice:
     """What a search ended with.
 
-    source: its name; trial: the student; n_queries: rows that it has learned.
-    words: how it was chosen, in a sentence or two.
+    source: name of what taught the student; trial: the student.
+    n_queries: rows that it has learned; words: how it was chosen, in a sentence or two.
     """
 
     source: str
     trial: Trial
     n_queries: int
     words: str
-    losses_of_sources: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class LabelledRows:
-    """The rows that a student is to learn from.
+    """Rows that students learn from.
 
     source: its name; x: (n, d); target: the teacher's predictions for them.
-    losses: of the sources that were tried.
     """
 
     source: str
     x: np.ndarray
     target: np.ndarray
-    losses: dict[str, float] = field(default_factory=dict)
+
+    def half_and_half(self, other: "LabelledRows", rng: np.random.Generator) -> "LabelledRows":
+        """As many rows as the other has, half of them its own, which are repeated if need be."""
+        n = max(1, len(other.x) // 2)
+        own = np.resize(rng.permutation(len(self.x)), n)
+        return LabelledRows(
+            f"{self.source}+{other.source}",
+            np.concatenate([self.x[own], other.x[:n]]),
+            np.concatenate([self.target[own], other.target[:n]]),
+        )
+
+
+@dataclass
+class Taught:
+    """A source, some of its rows, and the student that they have taught."""
+
+    source: Source
+    rows: LabelledRows
+    trial: Trial
 
 
 class Search:
@@ -350,39 +402,52 @@ class Search:
         self.started = time.monotonic()
         self.families = list(LADDERS) if family == "auto" else [family]
         self.candidates = self.source_candidates()
-        n_steps = len(self.families) + (len(self.candidates) if len(self.candidates) > 1 else 0)
+        self.n_tried = 0
+        self.seconds_of_query = 0.0  # the teacher's, as last measured
+        is_open = len(self.candidates) > 1
+        n_steps = len(self.candidates) + 3 * len(self.families) if is_open else len(self.families)
         kind = std.tqdm if os.environ.get("GANMC_PROGRESS") == "text" else auto.tqdm
         self.bar = kind(total=n_steps, desc="compressing", disable=not progress, leave=False)
 
     def source_candidates(self) -> dict[str, Callable[[], Source]]:
-        """Names of the sources to try, each with what builds it."""
+        """Names of the sources to try, each with what builds it; those that take long come last."""
         if not (isinstance(self.source, str) and self.source == "auto"):
             name = self.source if isinstance(self.source, str) else type(self.source).__name__
             return {name: lambda: make_source(self.source, self.rows)}
-        named = {
+        names = ["labels", "train", "munge", "gaussian_mixture"]
+        if self.teacher.out_of_bag is not None:
+            names.append("train_oob")
+        if not self.judge.is_regression:
+            names.append("smote")
+        named = {name: lambda name=name: make_source(name, self.rows) for name in names}
+        named |= {
             f"jitter {scale}": lambda scale=scale: Jitter(self.rows, scale)
             for scale in JITTER_SCALES
         }
-        own = "train" if self.teacher.out_of_bag is None else "train_oob"
-        names = [own, "munge", "gaussian_mixture"]
-        if not self.judge.is_regression:
-            names.append("smote")
-        named |= {name: lambda name=name: make_source(name, self.rows) for name in names}
         return named | {"gan": lambda: Gan(self.rows, self.judge.seed)}
 
-    def labelled(self, name: str, source: Source, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of a source and the teacher's predictions for them."""
+    def labelled(self, name: str, source: Source, n: int) -> LabelledRows:
+        """N rows of a source and the teacher's predictions for them."""
         x, _ = source.sample(n, self.rng)
         if name == "train_oob":
             if self.teacher.out_of_bag is None:
                 raise DataError(
                     "source: train_oob needs the tool's own forest; give no teacher, or use jitter"
                 )
-            return x, self.teacher.out_of_bag
+            return LabelledRows(name, x, self.teacher.out_of_bag)
         if name == "labels":
-            return x, self.rows.labels
+            return LabelledRows(name, x, self.rows.labels)
         x = self.rows.columns.plausible(x)
-        return x, self.teacher.ask(x)
+        started = time.monotonic()
+        target = self.teacher.ask(x)
+        self.seconds_of_query = (time.monotonic() - started) / len(x)
+        return LabelledRows(name, x, target)
+
+    def affordable_queries(self) -> int:
+        """Queries of a finalist: all that are wanted, unless the teacher is too slow for it."""
+        time_for_them = QUERIES_SHARE * (self.judge.deadline - self.started)
+        in_time = int(time_for_them / max(self.seconds_of_query, 1e-9))
+        return min(self.n_queries, max(TRIAL_QUERIES, in_time))
 
     def run(self) -> Choice:
         """Choose a source, then a student.
@@ -390,61 +455,80 @@ class Search:
         Raises:
             DataError: the one source that was asked for cannot be used.
         """
+        trials: list[Trial] = []
+        n_queries = {}
         with self.bar:
-            rows = self.choose_rows()
-            trials = self.students(rows.x, rows.target)
+            for rows in self.choose_rows():
+                n_queries[rows.source] = len(rows.x)
+                trials += self.students(rows, trials)
         if not trials:
             raise DataError(
                 "student: none is small enough; raise max_nodes or max_bytes, "
                 "or choose another family"
             )
         trial = best_of(trials, self.judge)
-        words = self.explanation(rows.source, rows.losses, trials, trial)
-        return Choice(rows.source, trial, len(rows.x), words, rows.losses)
+        words = self.explanation(trials, trial)
+        return Choice(trial.source, trial, n_queries[trial.source], words)
 
-    def choose_rows(self) -> LabelledRows:
-        """The rows that the student is to learn from.
+    def choose_rows(self) -> list[LabelledRows]:
+        """The sets of rows that students are to learn from: the smallest set first.
 
-        Each source is tried with a few queries, and the best again with all: more rows help one
-        source more than another, and the training rows are no more than they are.
+        Where the source is open, these are the best training rows, a mixture, the best generated
+        rows. The training rows have the labels, the teacher's predictions, or its out-of-bag ones
+        as targets. A generated source is tried with a few queries, and the best again with all:
+        more rows help one more than another.
         """
         if len(self.candidates) == 1:
             ((name, build),) = self.candidates.items()
-            return LabelledRows(name, *self.labelled(name, build(), self.n_queries))
-        sources, distances, losses = self.tried_sources()
-        ranking = sorted(distances, key=distances.get)
-        chosen, nearest = None, np.inf
-        for name in ranking[: FINALISTS if self.n_queries > TRIAL_QUERIES else 1]:
-            if chosen and self.judge.time_is_up(SOURCES_SHARE, self.started):
+            return [self.labelled(name, build(), self.n_queries)]
+        first = self.first_students()
+        ranking = sorted(first, key=lambda name: first[name].trial.misfit)
+        real = [first[name].rows for name in ranking if name in OF_TRAINING_ROWS]
+        generated = [name for name in ranking if name not in OF_TRAINING_ROWS]
+        n_queries = self.affordable_queries()
+        finalists = []
+        for name in generated[:FINALISTS]:
+            if finalists and self.judge.time_is_up(SOURCES_SHARE, self.started):
                 break
-            self.bar.set_postfix_str(name)
-            x, target = self.labelled(name, sources[name], self.n_queries)
-            trial = tried(self.reference(FINAL_LEAVES), x, target, self.judge)
-            losses[name] = trial.loss
-            if trial.distance < nearest:
-                chosen, nearest = LabelledRows(name, x, target, losses), trial.distance
-        return chosen
+            finalists.append(self.labelled(name, first[name].source, n_queries))
+        best = self.best_teaching(finalists)
+        mixtures = [rows.half_and_half(best, self.rng) for rows in real]
+        return [real[0], self.best_teaching(mixtures), best]
 
-    def tried_sources(self) -> tuple[dict[str, Source], dict[str, float], dict[str, float]]:
-        """Sources that can be used, and distance and loss of a student that each has taught."""
-        sources, distances, losses = {}, {}, {}
+    def first_students(self) -> dict[str, Taught]:
+        """Sources that can be used, each with a student that a few of its rows have taught."""
+        first: dict[str, Taught] = {}
         design = self.reference(REFERENCE_LEAVES)
         for name, build in self.candidates.items():
             self.bar.set_postfix_str(name)
             self.bar.update()
-            if name == "gan" and losses and not self.gan_is_worth_it(losses):
+            if name == "gan" and not self.gan_is_worth_it(first):
                 continue
             try:
                 source = build()
-                x, target = self.labelled(name, source, min(TRIAL_QUERIES, self.n_queries))
+                rows = self.labelled(name, source, min(TRIAL_QUERIES, self.n_queries))
             except DataError:  # no source for these columns or classes
                 continue
-            sources[name] = source
-            trial = tried(design, x, target, self.judge)
-            distances[name], losses[name] = trial.distance, trial.loss
-            if self.judge.time_is_up(SOURCES_SHARE, self.started):
+            first[name] = Taught(source, rows, tried(design, rows.x, rows.target, self.judge))
+            is_enough = any(name not in OF_TRAINING_ROWS for name in first)
+            if is_enough and self.judge.time_is_up(SOURCES_SHARE, self.started):
                 break
-        return sources, distances, losses
+        self.n_tried = len(first)
+        return first
+
+    def best_teaching(self, candidates: list[LabelledRows]) -> LabelledRows:
+        """The rows that teach a larger student best, as far as there is time to try them."""
+        best, least = candidates[0], np.inf
+        if len(candidates) == 1:
+            return best
+        for rows in candidates:
+            if least < np.inf and self.judge.time_is_up(SOURCES_SHARE, self.started):
+                break
+            self.bar.set_postfix_str(rows.source)
+            trial = tried(self.reference(FINAL_LEAVES), rows.x, rows.target, self.judge)
+            if trial.misfit < least:
+                best, least = rows, trial.misfit
+        return best
 
     def reference(self, leaves: int) -> Design:
         """The student that sources are tried with, of the family asked for.
@@ -457,49 +541,53 @@ class Search:
         ladder = LADDERS[self.family]
         return Design(self.family, ladder[len(ladder) // 2])
 
-    def gan_is_worth_it(self, losses: dict[str, float]) -> bool:
+    def gan_is_worth_it(self, first: dict[str, Taught]) -> bool:
         """A GAN is trained only where no other source meets the limit, and early enough."""
         too_late = self.judge.time_is_up(GAN_SHARE, self.started)
-        return min(losses.values()) > self.judge.max_loss and not too_late
+        least = min((taught.trial.loss for taught in first.values()), default=np.inf)
+        return least > self.judge.max_loss and not too_late
 
-    def students(self, x: np.ndarray, target: np.ndarray) -> list[Trial]:
-        """Students of each family, as far as they may be smaller than those that meet the limit."""
+    def students(self, rows: LabelledRows, others: list[Trial]) -> list[Trial]:
+        """Students of each family, as far as they may be smaller than those that meet the limit.
+
+        Args:
+            rows: that they learn from.
+            others: students of other rows.
+        """
         trials: list[Trial] = []
         for family in self.families:
-            self.bar.set_postfix_str(family)
-            smallest = min((t.bytes for t in trials if t.is_kept), default=np.inf)
-            is_last_resort = family == "boosted" and smallest == np.inf
-            if trials and self.judge.time_is_up() and not is_last_resort:
+            self.bar.set_postfix_str(f"{family} of {rows.source}")
+            so_far = others + trials
+            smallest = min((t.bytes for t in so_far if t.is_kept), default=np.inf)
+            is_last_resort = family == "boosted" and smallest == np.inf and not others
+            if so_far and self.judge.time_is_up() and not is_last_resort:
                 self.bar.update()
                 continue
-            trials += climb(family, x, target, self.judge, smallest)
+            climbed = climb(family, rows.x, rows.target, self.judge, smallest)
+            trials += [replace(trial, source=rows.source) for trial in climbed]
             self.bar.update()
         return trials
 
-    def explanation(
-        self, source: str, losses: dict[str, float], trials: list[Trial], trial: Trial
-    ) -> str:
+    def explanation(self, trials: list[Trial], trial: Trial) -> str:
         """How source and student were chosen."""
         metric = METRICS[self.judge.metric]
-        sentences = []
-        if losses:
-            sentences.append(
-                f"Of {len(losses)} sources, {source} taught a first student best on validation."
-            )
         size = f"{trial.bytes:,} bytes"
         if trial.nodes:
             size += f" and {trial.nodes:,} nodes"
         loss = f"{trial.loss:+.4f} ± {trial.standard_error:.4f} of {metric}"
+        taught = f"{trial.design.words()}, taught by {trial.source},"
+        sentences = []
+        if self.n_tried:
+            sentences.append(f"{self.n_tried} sources were tried on validation.")
         if trial.is_kept:
             sentences.append(
-                f"Of {len(trials)} students, {trial.design.words()} has the smallest file, "
+                f"Of {len(trials)} students, {taught} has the smallest file, "
                 f"{size}, that loses no more than {self.judge.max_loss:g} ({loss})."
             )
         else:
             sentences.append(
                 f"None of {len(trials)} students is sure to lose no more than "
-                f"{self.judge.max_loss:g}; {trial.design.words()} of {size} is nearest to the "
-                f"teacher ({loss})."
+                f"{self.judge.max_loss:g}; {taught} of {size} misfits least ({loss})."
             )
         if self.judge.time_is_up():
             sentences.append("The time was up before all were tried: raise max_seconds for more.")
