@@ -14,8 +14,10 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from test_compress_estimators import BINARY, MIXED, THREE, VALUE
 
 from ganmc_utils.compress import files
+from ganmc_utils.compress.card import lesson_words
 from ganmc_utils.compress.estimators import ClassifierCompressor, RegressorCompressor
 from ganmc_utils.compress.files import agreement_of, save
+from ganmc_utils.compress.search import Choice
 from ganmc_utils.compress.students import FAMILIES
 from ganmc_utils.core.errors import GanmcError
 
@@ -140,6 +142,22 @@ def test_rules_say_what_the_tree_does(models):
     assert "Codes of the categories" in text
     assert "A missing number counts as" in text
     assert text.count("class: ") == models["tree", "two"].student_.get_n_leaves()
+
+
+@pytest.mark.parametrize(
+    "source, words",
+    [
+        ("labels", "the labels of training rows (300 rows)"),
+        ("jitter 0.3", "the teacher's predictions for rows of the source jitter 0.3 (300 rows)"),
+        (
+            "train_oob+smote",
+            "the teacher's out-of-bag predictions for training rows and the teacher's predictions "
+            "for rows of the source smote (300 rows, half of each)",
+        ),
+    ],
+)
+def test_the_card_says_what_the_student_has_learned(source, words):
+    assert lesson_words(Choice(source, None, 300, "")) == words
 
 
 def test_the_card_says_what_the_report_says(models, tmp_path):

@@ -8,6 +8,7 @@ import sklearn
 from ganmc_utils.compress.columns import Columns
 from ganmc_utils.compress.measures import METRICS
 from ganmc_utils.compress.report import Report
+from ganmc_utils.compress.search import Choice
 
 CARD = """# Model card
 
@@ -15,8 +16,8 @@ CARD = """# Model card
 
 ## What it is
 
-A student ({student}) of {n_columns} raw columns{task}. It learned the predictions of its teacher
-({teacher}) for {n_queries:,} rows of the source {source}. {chosen}
+A student ({student}) of {n_columns} raw columns{task}. Its teacher: {teacher}. It learned
+{lesson}. {chosen}
 
 ## Files
 
@@ -84,6 +85,11 @@ WHAT = {
     "model.c": "C99 without dependencies",
     "rules.txt": "the tree as rules",
 }
+LESSONS = {  # by the name of training rows
+    "labels": "the labels of training rows",
+    "train": "the teacher's predictions for training rows",
+    "train_oob": "the teacher's out-of-bag predictions for training rows",
+}
 C_WORDS = """ `model.c` needs no library but
 the mathematical one (`cc -O2 -c model.c`); its last function, `compressed`, takes a raw row, and
 the comment above it says in which order."""
@@ -115,8 +121,7 @@ def model_card(compressor, contents: dict[str, str | bytes], agreement: str) -> 
         if classes is None
         else f", which gives the probabilities of {len(classes)} classes",
         teacher=teacher_words(compressor),
-        n_queries=choice.n_queries,
-        source=choice.source,
+        lesson=lesson_words(choice),
         chosen=choice.words,
         files="\n".join(f"| `{name}` | {size:,} | {WHAT[name]} |" for name, size in sizes.items()),
         agreement=agreement,
@@ -145,6 +150,16 @@ def order_of_classes(classes: np.ndarray | None) -> str:
     names = ", ".join(f"`{name}`" for name in classes)
     line = f"The probabilities are those of {names}, in this order; the output `label` has the most"
     return f"{line}\nprobable class.\n\n"
+
+
+def lesson_words(choice: Choice) -> str:
+    """What the student learned: targets and rows."""
+    lessons = [
+        LESSONS.get(source, f"the teacher's predictions for rows of the source {source}")
+        for source in choice.source.split("+")
+    ]
+    in_halves = ", half of each" if len(lessons) > 1 else ""
+    return f"{' and '.join(lessons)} ({choice.n_queries:,} rows{in_halves})"
 
 
 def teacher_words(compressor) -> str:
