@@ -46,6 +46,7 @@ from ganmc_utils.compress.search import (
     best_of,
     climb,
     ladder_of,
+    near_the_best,
     shortened,
     tried,
 )
@@ -283,12 +284,13 @@ def both_classes(p: np.ndarray) -> np.ndarray:
 
 
 def smallest(peers: list[Peer], judge: Judge) -> Peer:
-    """The smallest that keeps the limit, else the one that misfits least."""
+    """The smallest that keeps the limit, else the smallest that hardly misfits more."""
     all_p = [peer.predict(judge.x) for peer in peers]
     kept = [peer for peer, p in zip(peers, all_p) if judge.is_kept(p, judge.standard_error(p))]
-    if kept:
-        return min(kept, key=lambda peer: peer.nodes)
-    return peers[int(np.argmin([judge.misfit(p) for p in all_p]))]
+    if not kept:
+        near = near_the_best(np.array([judge.misfits(p) for p in all_p]))
+        kept = [peers[k] for k in near]
+    return min(kept, key=lambda peer: peer.nodes)
 
 
 def rows_of(table: str, data: Data, seed: int, seconds: int) -> list[dict]:

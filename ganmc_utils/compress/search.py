@@ -12,19 +12,20 @@ probabilities can be trusted, so the excess error of a classifier is limited, to
     error = mean over rows of 1/2 sum_c (p_c - [c is the class])^2       Brier score
     error = mean over rows of (y - p)^2 / variance of y                  of a regression
 
-Of those that meet the limit, the one with the fewest bytes as an ONNX file is chosen; where none
-does, the one that misfits least. Sources are compared by it, too:
+Of those that meet the limit, the one with the fewest bytes as an ONNX file is chosen. Where none
+does, they are compared by their misfit, and so are sources:
 
     misfit = error against the mean of label and teacher's prediction, minus the teacher's own
            = 1/2 (excess error + mean over rows of 1/2 sum_c (p_c - t_c)^2)
 
 Labels are right on average, but few and noisy; the teacher's predictions t have no noise, but a
-student may well be nearer to the truth than they are. Their mean has half of each fault.
+student may well be nearer to the truth than they are. Their mean has half of each fault. The one
+with the fewest bytes is chosen whose misfit is within a standard error of the least (Breiman et
+al., 1984, for the size of a tree): validation cannot tell the two apart.
 
 What teaches best depends on the size of the student: small ones learn most from training rows whose
 targets know the labels, large ones from generated rows, and many from both, as in Sec. 3.2. So
-students of all sizes learn from three sets of rows: the best training rows, the best generated
-rows, and half of each.
+students of all sizes learn from each: the training rows, the best generated rows, and half of each.
 """
 
 import itertools
@@ -95,7 +96,6 @@ class Judge:
         self.resamples = [rng.integers(n, size=n) for _ in range(RESAMPLES)]
         self.teacher_score = score(self.metric, self.y, self.teacher)
         self.teacher_resampled = self.resampled(self.teacher)
-        self.teacher_error = self.error(self.teacher)
 
     @property
     def is_regression(self) -> bool:
@@ -115,23 +115,23 @@ class Judge:
         """The loss of predictions for the validation rows; 0 where no score is defined."""
         return float(np.nan_to_num(self.teacher_score - score(self.metric, self.y, p)))
 
-    def error(self, p: np.ndarray) -> float:
-        """The Brier score of probabilities (n, K); of values (n,) the share of the variance."""
+    def errors(self, p: np.ndarray) -> np.ndarray:
+        """Of each row the Brier score of (n, K); of values (n,) the square in variances: (n,)."""
         if self.is_regression:
-            return float(np.square(p - self.y).mean() / (self.y.var() or 1.0))
-        return float(np.square(p - np.eye(self.n_classes)[self.y]).sum(1).mean() / 2)
+            return np.square(p - self.y) / (self.y.var() or 1.0)
+        return np.square(p - np.eye(self.n_classes)[self.y]).sum(1) / 2
 
     def excess_error(self, p: np.ndarray) -> float:
         """The error of predictions minus the teacher's."""
-        return self.error(p) - self.teacher_error
+        return float((self.errors(p) - self.errors(self.teacher)).mean())
 
-    def misfit(self, p: np.ndarray) -> float:
-        """Half of the excess error, and half of the error of taking them for the teacher's."""
+    def misfits(self, p: np.ndarray) -> np.ndarray:
+        """Of each row half of the excess error, and half of the error as the teacher's: (n,)."""
         if self.is_regression:
-            distance = np.square(p - self.teacher).mean() / (self.y.var() or 1.0)
+            distance = np.square(p - self.teacher) / (self.y.var() or 1.0)
         else:
-            distance = np.square(p - self.teacher).sum(1).mean() / 2
-        return float(self.excess_error(p) + distance) / 2
+            distance = np.square(p - self.teacher).sum(1) / 2
+        return (self.errors(p) - self.errors(self.teacher) + distance) / 2
 
     def is_kept(self, p: np.ndarray, standard_error: float) -> bool:
         """Whether predictions are sure to keep the limit."""
@@ -155,11 +155,16 @@ class Trial:
     student: BaseEstimator
     loss: float
     standard_error: float
-    misfit: float
+    misfits: np.ndarray  # of the validation rows, (n,)
     is_kept: bool  # whether it is sure to keep the limit
     nodes: int | None
     bytes: int
     source: str = ""  # of the rows that taught it
+
+    @property
+    def misfit(self) -> float:
+        """The mean over the validation rows."""
+        return float(self.misfits.mean())
 
     def fits(self, judge: Judge) -> bool:
         """Whether it is small enough."""
@@ -185,7 +190,7 @@ def judged(design: Design, student: BaseEstimator, judge: Judge) -> Trial:
         student,
         judge.loss(p),
         standard_error,
-        judge.misfit(p),
+        judge.misfits(p),
         judge.is_kept(p, standard_error),
         count_nodes(student),
         n_bytes,
@@ -284,7 +289,7 @@ def shortened(
     staged = whole.staged_predict if judge.is_regression else whole.staged_predict_proba
     stages = list(itertools.islice(staged(judge.x), longest))
     meets = steady(np.array([judge.is_kept(p, trial.standard_error) for p in stages]))
-    best = int(np.argmin([judge.misfit(p) for p in stages]))
+    best = int(np.argmin([judge.misfits(p).mean() for p in stages]))
     n_kept = 1 + int(meets[0] if len(meets) else best)
 
     def refitted(n: int) -> Trial:
@@ -321,11 +326,26 @@ def steady(is_kept: np.ndarray) -> np.ndarray:
 
 
 def best_of(trials: list[Trial], judge: Judge) -> Trial:
-    """The smallest student that meets the limit, else the one that misfits least."""
+    """The smallest student that meets the limit, else the smallest that hardly misfits more."""
     meeting = [trial for trial in trials if trial.is_kept]
-    if meeting:
-        return min(meeting, key=lambda trial: (trial.bytes, trial.misfit))
-    return min(trials, key=lambda trial: trial.misfit)
+    if not meeting:
+        near = near_the_best(np.array([trial.misfits for trial in trials]))
+        meeting = [trials[k] for k in near]
+    return min(meeting, key=lambda trial: (trial.bytes, trial.misfit))
+
+
+def near_the_best(misfits: np.ndarray) -> np.ndarray:
+    """Positions of the models whose misfit is within a standard error of the least.
+
+    Args:
+        misfits: of each model and validation row, (models, n).
+
+    Returns:
+        Positions, at least that of the least misfit.
+    """
+    more = misfits - misfits[misfits.mean(1).argmin()]
+    standard_error = more.std(1) / np.sqrt(misfits.shape[1])
+    return np.flatnonzero(more.mean(1) <= standard_error)
 
 
 @dataclass
@@ -404,8 +424,10 @@ class Search:
         self.candidates = self.source_candidates()
         self.n_tried = 0
         self.seconds_of_query = 0.0  # the teacher's, as last measured
-        is_open = len(self.candidates) > 1
-        n_steps = len(self.candidates) + 3 * len(self.families) if is_open else len(self.families)
+        n_steps = len(self.families)
+        if len(self.candidates) > 1:
+            n_real = sum(name in OF_TRAINING_ROWS for name in self.candidates)
+            n_steps = len(self.candidates) + (n_real + 2) * len(self.families)
         kind = std.tqdm if os.environ.get("GANMC_PROGRESS") == "text" else auto.tqdm
         self.bar = kind(total=n_steps, desc="compressing", disable=not progress, leave=False)
 
@@ -471,12 +493,12 @@ class Search:
         return Choice(trial.source, trial, n_queries[trial.source], words)
 
     def choose_rows(self) -> list[LabelledRows]:
-        """The sets of rows that students are to learn from: the smallest set first.
+        """The sets of rows that students are to learn from: the smallest sets first.
 
-        Where the source is open, these are the best training rows, a mixture, the best generated
-        rows. The training rows have the labels, the teacher's predictions, or its out-of-bag ones
-        as targets. A generated source is tried with a few queries, and the best again with all:
-        more rows help one more than another.
+        Where the source is open, these are the training rows, with the labels, the teacher's
+        predictions and its out-of-bag ones as targets; the best mixture of these with generated
+        rows; the best generated rows. A generated source is tried with a few queries, and the
+        best again with all: more rows help one more than another.
         """
         if len(self.candidates) == 1:
             ((name, build),) = self.candidates.items()
@@ -493,7 +515,7 @@ class Search:
             finalists.append(self.labelled(name, first[name].source, n_queries))
         best = self.best_teaching(finalists)
         mixtures = [rows.half_and_half(best, self.rng) for rows in real]
-        return [real[0], self.best_teaching(mixtures), best]
+        return [*real, self.best_teaching(mixtures), best]
 
     def first_students(self) -> dict[str, Taught]:
         """Sources that can be used, each with a student that a few of its rows have taught."""
@@ -587,7 +609,8 @@ class Search:
         else:
             sentences.append(
                 f"None of {len(trials)} students is sure to lose no more than "
-                f"{self.judge.max_loss:g}; {taught} of {size} misfits least ({loss})."
+                f"{self.judge.max_loss:g}; {taught} of {size} is the smallest that validation "
+                f"cannot tell from the best ({loss})."
             )
         if self.judge.time_is_up():
             sentences.append("The time was up before all were tried: raise max_seconds for more.")
