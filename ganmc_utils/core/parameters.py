@@ -7,6 +7,7 @@ line. The descriptions here also make book/parameters.md (see ganmc_utils.core.p
 import ast
 import inspect
 import json
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -14,7 +15,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     ValidationError,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -34,6 +37,36 @@ TableSourceId = Literal[
     "munge_authors",
     "independent",
     "fresh",
+]
+
+
+def checked_own_source(name: str) -> str:
+    """A name such as "my.py:Generator", if what it stands for can be a source."""
+    from ganmc_utils.core.own_source import problem_of_call  # imports torch, which takes seconds
+
+    if not is_own(name):
+        raise ValueError("a source of your own is named my.py:Generator")
+    if problem := problem_of_call(name):
+        raise ValueError(problem)
+    return name
+
+
+def or_own_source(given: object, known: Callable[[object], str]) -> str:
+    """One of the known sources, or that of the user's own file."""
+    return checked_own_source(given) if is_own(given) else known(given)
+
+
+def at_most_one_own(sources: list[str]) -> list[str]:
+    """The sources, one of which may be the user's own: tables and figures call it that."""
+    own = [source for source in sources if is_own(source)]
+    if len(own) > 1:
+        raise ValueError(f"{' and '.join(own)} are both your own; compare them in two runs")
+    return sources
+
+
+TableSource = Annotated[TableSourceId, WrapValidator(or_own_source), PlainSerializer(str)]
+OwnSources = Annotated[
+    list[Annotated[str, AfterValidator(checked_own_source)]], AfterValidator(at_most_one_own)
 ]
 
 # What the AC-GAN script of Keras, which the authors built on, does otherwise than Sec. 2.3 says.
@@ -159,11 +192,12 @@ class ForestTask(ParameterGroup):
         le=20,
         description="Students have 1 to this many trees. The paper goes up to 20.",
     )
-    sources: Annotated[list[TableSourceId], Once] = Field(
+    sources: Annotated[list[TableSource], Once, AfterValidator(at_most_one_own)] = Field(
         min_length=1,
         description="Where the rows of the compression set come from. `train+gan` needs `gan`; "
-        "`train_oob` means the training rows with the teacher's out-of-bag predictions, and "
-        "`independent` draws each column by itself.",
+        "`train_oob` means the training rows with the teacher's out-of-bag predictions, "
+        "`independent` draws each column by itself, and `my.py:Generator` is a generator of your "
+        "own file.",
     )
     gan_epochs: Count = Field(
         default=1, description="Epochs of AC-GAN training. It matters only with the source `gan`."
@@ -452,6 +486,9 @@ class NetworkChapter(NetworkModels):
     seeds: Seeds = Field(description="Each student is trained once with each seed.")
 
 
+OWN_SOURCES = "A generator of your own file beside the GAN, `[my.py:Generator]`. Empty: none."
+
+
 def with_training_images_alone(chapter):
     """The chapter, whose p_fakes has training images alone, and a share to compare with them."""
     if 0 not in chapter.p_fakes or max(chapter.p_fakes) == 0:
@@ -584,6 +621,7 @@ class Augmentation(NetworkChapter):
     p_fakes: SharesAbove0 = Field(
         description="Candidate shares of GAN images in the mixture; validation chooses."
     )
+    sources: OwnSources = Field(description=OWN_SOURCES)
 
 
 class SupervisedLearning(NetworkChapter):
@@ -592,6 +630,7 @@ class SupervisedLearning(NetworkChapter):
     p_fakes: Shares = Field(
         description="Shares of GAN images in the mixture, each of which is reported: 0 and others."
     )
+    sources: OwnSources = Field(description=OWN_SOURCES)
 
     @model_validator(mode="after")
     def check_that_there_is_a_gain(self) -> "SupervisedLearning":
@@ -640,6 +679,7 @@ class CompressionScores(NetworkChapter):
             "(standard deviation in pixels) and `label_noise` (share of random labels)."
         )
     )
+    sources: OwnSources = Field(description=OWN_SOURCES)
     timing_images: Count = Field(description="Images that Inception-v3 is timed on.")
     teacher_trees: Count = Field(
         description="Trees of the teacher of the table, as in chapter 06. The paper's has 500."

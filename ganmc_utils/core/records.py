@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.core.paths import ROOT, write_atomically
+from ganmc_utils.core.registry import is_own
 from ganmc_utils.core.store import cpu_name, gpu_name
 
 SourceId = Literal[
@@ -35,6 +36,7 @@ SourceId = Literal[
     "gaussian_mixture",
     "own",
 ]
+OwnSourceId = Annotated[str, Field(pattern=r"\.py:\w+$")]  # of the user's own file
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 VERSIONS_OF = ("numpy", "scikit-learn", "torch", "imbalanced-learn")
 OLD_VERDICTS = {"not seen": "inconclusive"}  # the words of records before version 0.2
@@ -51,7 +53,7 @@ class Row(BaseModel):
     dataset: str
     teacher: str
     student: str
-    source: SourceId
+    source: SourceId | OwnSourceId
     setting: dict[str, int | Finite | str | None]
     seed: int | None
     split: Literal["train", "validation", "test", "none"]
@@ -127,13 +129,17 @@ def as_frame(*records: Record) -> pd.DataFrame:
 
 
 def frame_of_rows(rows) -> pd.DataFrame:
-    """A DataFrame of Rows, one column for each key of their settings."""
-    dumps = [row.model_dump() for row in rows]
-    return pd.DataFrame([_without_setting(dump) | dump["setting"] for dump in dumps])
+    """A DataFrame of Rows, one column for each key of their settings.
+
+    The source of the user's own file, of which a record has one at most, is "own".
+    """
+    return pd.DataFrame([_one_line(row.model_dump()) for row in rows])
 
 
-def _without_setting(dump: dict) -> dict:
-    return {key: value for key, value in dump.items() if key != "setting"}
+def _one_line(dump: dict) -> dict:
+    fields = {key: value for key, value in dump.items() if key != "setting"}
+    source = "own" if is_own(fields["source"]) else fields["source"]
+    return fields | {"source": source} | dump["setting"]
 
 
 def hardware() -> dict:

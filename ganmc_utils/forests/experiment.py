@@ -9,16 +9,18 @@ may be.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from tqdm.auto import tqdm
 
 from ganmc_utils.core.errors import user_error
 from ganmc_utils.core.meaning import result_key
+from ganmc_utils.core.own_source import OwnRows
 from ganmc_utils.core.parameters import CompressionScores, ForestTask, RandomForests
 from ganmc_utils.core.records import Row
-from ganmc_utils.core.registry import Registry
+from ganmc_utils.core.registry import Registry, is_own, own_entry
 from ganmc_utils.core.source import Source
 from ganmc_utils.core.store import Store
 from ganmc_utils.forests import models
@@ -177,7 +179,20 @@ class TaskData:
             n_smallest = min(np.bincount(split.y_train).min() for split in splits)
             if n_smallest <= Smote.neighbours:
                 raise too_few_rows(n_smallest, Smote.neighbours)
+        if self.task.table == "csv":
+            self.tell_unused_rows()
         return splits
+
+    def tell_unused_rows(self) -> None:
+        """Say how many rows of the user's own file are in no part of a split."""
+        task = self.task
+        table = read_table(task.table, self.data_dir, task.path, task.target)
+        n_unused = len(table.x) - task.n_train - task.n_validation - task.n_test - task.n_fresh
+        if n_unused > 0:
+            tqdm.write(
+                f"{task.name}: {n_unused:,} of {len(table.x):,} rows are in no part of a split; "
+                "raise n_train, n_validation or n_test to use them"
+            )
 
     def split(self, unit: Unit) -> Dataset:
         """The random split of a unit's seed."""
@@ -221,8 +236,12 @@ def unit_settings(unit: Unit, p: ForestParameters, checksum: str) -> dict:
 
 def deciders(task: ForestTask) -> list[Callable]:
     """The code that decides a task's results and that no name in the notebook's loop leads to."""
-    chosen = [CANDIDATES[source] for source in task.sources if source in CANDIDATES]
-    chosen += [TABLE_SOURCES[source] for source in task.sources if source in TABLE_SOURCES]
+    own = [source for source in task.sources if is_own(source)]
+    named = [source for source in task.sources if source not in own]
+    chosen = [CANDIDATES[source] for source in named if source in CANDIDATES]
+    chosen += [TABLE_SOURCES[source] for source in named if source in TABLE_SOURCES]
+    for source in own:
+        chosen += [own_candidates, own_entry(source)]
     if "gan" in task.sources:
         chosen.append(trained_gans)
     return [Unit, task_splits, READERS.entry(task.table, "dataset"), *chosen]
@@ -395,8 +414,22 @@ def fresh_candidates(
     return [Candidate({}, RealRows(data.x_fresh))]
 
 
+def own_candidates(
+    source: str, unit: Unit, data: Dataset, gans: list[AcGan], p: ForestParameters
+) -> list[Candidate]:
+    """The source of the user's own file; there is nothing to choose."""
+    return [Candidate({}, OwnRows(source, data.x_train, data.y_train))]
+
+
+class CandidateRegistry(Registry):
+    """Functions that give the candidates of a source; "my.py:Generator" has one of its own."""
+
+    def __missing__(self, name: str) -> Callable[..., list[Candidate]]:
+        return partial(own_candidates, name)
+
+
 # Sources that have something to choose or need more than the training rows; see also TABLE_SOURCES.
-CANDIDATES = Registry(gan=gan_candidates, jitter=jitter_candidates, fresh=fresh_candidates)
+CANDIDATES = CandidateRegistry(gan=gan_candidates, jitter=jitter_candidates, fresh=fresh_candidates)
 
 
 class SourceChoice:

@@ -191,6 +191,11 @@ def flips(frame: pd.DataFrame) -> pd.DataFrame:
             "p_fake": f"{share_of_generated(students, mixture):.1f}",
             "Difference": text.paired_difference(mixture_scores, train_scores),
         }
+        own_scores = scores_of(students, "own")
+        if len(own_scores):
+            row[plots.label("own")] = text.mean_and_error(own_scores)
+            row["Its p_fake"] = f"{share_of_generated(students, 'own'):.1f}"
+            row["Its difference"] = text.paired_difference(own_scores, train_scores)
         rows.append(row)
     return text.table_of(rows)
 
@@ -272,13 +277,24 @@ def mark(chosen: pd.Series, epoch: int) -> str:
     return " (chosen)" if len(chosen) == 1 else f" (chosen in {times} of {len(chosen)} sets)"
 
 
-def baseline_sweep(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Fig. 2a for a baseline: accuracy by seed (rows) and share of its images (columns).
+def accuracy_by_share(
+    frame: pd.DataFrame, experiment: str, source: str, objective: str
+) -> pd.DataFrame:
+    """Figs. 2a and 2d: accuracy by seed (rows) and share of the source's images (columns)."""
+    if source == "gan":
+        return sweep(frame, frame.dataset.iloc[0], experiment, objective=objective)
+    return baseline_sweep(frame, source, experiment, objective=objective)
+
+
+def baseline_sweep(
+    frame: pd.DataFrame, source: str, experiment: str = "sweep", **setting
+) -> pd.DataFrame:
+    """Fig. 2a for another source: accuracy by seed (rows) and share of its images (columns).
 
     Share 0 is the training data alone.
     """
-    end = final(frame, "sweep")
-    rows = end[end.source.isin(["train", source])]
+    end = final(frame, experiment, **setting)
+    rows = end[end.source.isin(["train", "student_only", source])]
     return rows.pivot_table(index="seed", columns="p_fake", values="value")
 
 

@@ -16,6 +16,8 @@ from tqdm.auto import tqdm
 
 from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.core.meaning import result_key
+from ganmc_utils.core.own_source import OwnImages
+from ganmc_utils.core.registry import is_own, own_entry
 from ganmc_utils.core.rounding import to_float16, to_float32
 from ganmc_utils.core.source import Source
 from ganmc_utils.gan.acgan import AcGan, GanSettings
@@ -178,6 +180,7 @@ class TrainedModels:
             net.load_state_dict(to_float32(tree["net"]))
         return net.eval().requires_grad_(False), history
 
+    @torch.enable_grad()  # it may be asked for where gradients are off, as of a teacher that labels
     def train_classifier(self, name, net, network, x, y, seed, parts) -> list[dict]:
         """Train net on labels, round its weights and keep them; returns its history."""
         batches = EpochBatches(x, y, network.batch, augment=network.augment)
@@ -377,9 +380,12 @@ class TrainedModels:
             deciders += self.gan_deciders
         if student.teacher_dropout:
             deciders.append(logits_with_dropout)
-        if student.source in IMAGE_SOURCES:
+        if is_own(student.source):
+            deciders += [own_stream, own_entry(student.source)]
+        elif student.source in IMAGE_SOURCES:
             deciders.append(IMAGE_SOURCES[student.source])
-        words = f"student-{file_name(student.network.network)}-{student.objective}-{student.source}"
+        network, source = file_name(student.network.network), file_name(student.source)
+        words = f"student-{network}-{student.objective}-{source}"
         return f"{words}-{seed}-{self.key({'student': about}, *deciders)}"
 
     def learners(self, group: list) -> list[Learner]:
@@ -420,12 +426,15 @@ class TrainedModels:
     def source_batches(self, group: list, student: Student):
         """Batches of the images that are not training images."""
         label = self.labeller(group, student.teacher_dropout)
+        if is_own(student.source):
+            needs_classes = any(not other.asks_teacher for other, _ in group)
+            return own_stream(self.data, student, label, self.device, needs_classes)
         generator = self.generator(student.gan_epoch) if student.sees_gan else None
         return stream_of(self.data, student, generator, label, self.device)
 
 
 def file_name(name: str) -> str:
-    """A network's name as part of a file's: that of one's own, folder/my.py:Net, has others."""
+    """A name as part of a file's: that of one's own, folder/my.py:Net, has other signs."""
     return name.replace("/", "_").replace(":", "_")
 
 
@@ -544,6 +553,20 @@ def stream_of(data, student: Student, generator, label: Callable | None, device)
     source = source_of(data, student, generator)
     classes = "source" if name == "gan" else "teacher"
     return TeacherLabelledStream(source, batch, label, device, name, classes)
+
+
+def own_stream(
+    data, student: Student, label: Callable | None, device, needs_classes: bool
+) -> BatchStream:
+    """Batches of the source of the user's own file, flipped where the GAN's images are.
+
+    needs_classes: whether someone learns the classes that the source means, without a teacher.
+    """
+    source = OwnImages(student.source, data.x_train, data.y_train, needs_classes)
+    images = Flipped(source) if student.network.augment == "flips" else source
+    batch, name = student.network.batch, student.source
+    classes = "source" if needs_classes else "teacher"
+    return TeacherLabelledStream(images, batch, label, device, name, classes)
 
 
 def fold_of_images(n: int, n_folds: int, device: torch.device) -> torch.Tensor:

@@ -65,6 +65,31 @@ class SampleSet:
         return self.name.replace(" ", "-") + of_series
 
 
+@dataclass(frozen=True)
+class OwnSet(SampleSet):
+    """The samples of a source of the user's own file; name: "my.py:Generator"."""
+
+    @property
+    def source(self) -> str:
+        """The source as records call it."""
+        return self.name
+
+    @property
+    def setting(self) -> dict:
+        """What distinguishes its rows in a record."""
+        return {"samples": "own"}
+
+    @property
+    def sees_gan(self) -> bool:
+        """Whether generated images of the GAN are in it."""
+        return False
+
+    @property
+    def words(self) -> str:
+        """What the store calls it."""
+        return "own"
+
+
 def real_source(data: ImageData) -> str:
     """Where real samples come from: "fresh" images that were held back, or the "train" part.
 

@@ -16,8 +16,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import inception_v3
 
+from ganmc_utils.core.own_source import OwnImages
 from ganmc_utils.core.parameters import CompressionScores
 from ganmc_utils.core.records import Row
+from ganmc_utils.core.registry import is_own, own_entry
+from ganmc_utils.core.source import Source
 from ganmc_utils.gan.class_only import ClassOnly, set_names
 from ganmc_utils.networks.batches import random_stream
 from ganmc_utils.networks.data import ImageDataset
@@ -29,7 +32,7 @@ from ganmc_utils.networks.training import logits
 from ganmc_utils.scores import compression_score as compression
 from ganmc_utils.scores import other_scores
 from ganmc_utils.scores.degraded import SERIES, degrade
-from ganmc_utils.scores.experiment import SampleSet, image_row, real_source
+from ganmc_utils.scores.experiment import OwnSet, SampleSet, image_row, real_source
 
 # Added to the seeds of the students of the real data, which are the same for all sets of samples.
 REFERENCE_SEEDS = 1_000_000
@@ -112,6 +115,26 @@ class ImageSamples:
         key = self.trained.key({"gan": self.trained.gan_name, "epochs": epochs}, ClassOnly)
         file = self.trained.store.own / f"acgan-class-only-{key}.safetensors"
         return ClassOnly(self.trained.gan(), epochs).train(file)
+
+
+class OwnImageSamples(ImageSamples):
+    """As ImageSamples; it also draws from sources of the user's own file.
+
+    It stands by itself, so that no stored result of another set depends on it.
+    """
+
+    def generator(self, name: str) -> Source:
+        """The generator behind a set of samples, with the classes that it means."""
+        return self.own[name] if is_own(name) else super().generator(name)
+
+    @cached_property
+    def own(self) -> dict[str, OwnImages]:
+        """The sources of the user's own, made once for all draws."""
+        data = self.trained.data
+        return {
+            name: OwnImages(name, data.x_train, data.y_train, needs_classes=True)
+            for name in self.p.sources
+        }
 
 
 def halves_of_fresh(data: ImageDataset) -> tuple[LabelledImages, LabelledImages]:
@@ -409,6 +432,8 @@ def unit_name(
     if sample_set.name in set_names(trained.p.inferior_epochs):
         about["inferior_epochs"] = trained.p.inferior_epochs
         deciders.append(ClassOnly)
+    if is_own(sample_set.name):
+        deciders += [OwnSet, OwnImageSamples, own_entry(sample_set.name)]
     if sample_set.series is not None:
         deciders.append(SERIES[sample_set.series].function)
     return f"scores-{sample_set.words}-{seed}-{key_of_scores(trained, about, *deciders)}"

@@ -23,6 +23,7 @@ SETS = {
     "fresh": "Fresh real images",
     "gan": "Well-trained GAN",
     "inferior": "Inferior GAN",
+    "own": plots.label("own"),
 }
 
 # The scores whose order of a series is shown: one epoch of the Compression Score is enough.
