@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -53,6 +54,45 @@ def test_by_hand():
     assert value == pytest.approx(0.8)
     assert error == pytest.approx(math.hypot(se / 0.5, 0.4 * se / 0.25))
     assert compression_score_module.ratio([0.55], [0.75], 0.1)[0] == pytest.approx(0.45 / 0.65)
+
+
+@pytest.mark.parametrize(
+    "reference, is_near",
+    [
+        ([0.15, 0.20, 0.13], True),  # the interval of the mean .16 goes down to .07
+        ([0.21, 0.20, 0.22], False),
+        ([0.15, 0.45], True),  # two tell little
+        ([0.15], False),  # one has no interval
+    ],
+)
+def test_a_reference_near_the_baseline_is_warned_of(reference, is_near):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        compression_score_module.ratio([0.3, 0.4], reference, 0.1)
+    assert len(told) == is_near
+    assert all("above the baseline" in str(one.message) for one in told)
+    assert all("\n" not in str(one.message) for one in told)
+
+
+def test_the_warning_names_the_line_of_the_caller_and_its_cure_helps(digits):
+    with pytest.warns(UserWarning, match=r"a smaller batch, version v1.*\(seeds\)") as told:
+        score(digits, digits[0].x_fresh, batch=125)
+    assert [warning.filename for warning in told] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert score(digits, digits[0].x_fresh, batch=25, version="v1").reference > 0.5
+
+
+def test_a_function_that_is_a_teacher_is_called_without_gradients(digits):
+    d, teacher = digits
+    asked = []
+
+    def ask(images):
+        asked.append(torch.is_grad_enabled())
+        return teacher(images)
+
+    compression_score(d.x_fresh, d, ask, student, batch=10, lr=3e-3)
+    assert asked and not any(asked)
 
 
 def test_real_data_score_1_and_noise_0(digits):

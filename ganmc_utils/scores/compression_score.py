@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -248,6 +249,21 @@ def ratio(
         )
     error = float(np.hypot(se_a / b, a * se_b / b**2)) if n > 1 else float("nan")
     return a / b, error
+
+
+def warn_near_baseline(given: dict) -> None:
+    """Warn where the interval of b reaches 0: a score over such a number says little."""
+    gains = np.subtract(given["reference_accuracies"], given["baseline"])
+    if gains.mean() > 0 >= (interval := statistics.t_interval(gains)).low:
+        warnings.warn(
+            f"compression score: students of the real data are {interval.mean:.3f} above the "
+            f"baseline, with an interval from {interval.low:.3f} to {interval.high:.3f}; "
+            "train them longer (a smaller batch, version v1) or train more of them (seeds)",
+            stacklevel=5,  # the line that called compression_score
+        )
+
+
+ratio = checked_first(warn_near_baseline)(ratio)
 
 
 # Ways to bring samples
@@ -530,6 +546,10 @@ class ImageStudents:
         """A new student of the batches."""
         net = self.student(seed).to(self.device, memory_format=torch.channels_last)
         return training.Learner(f"student {seed}", net, logit_matching, batches, seed)
+
+
+# Below the class, so that it has no part in the keys of stored results.
+ImageStudents.teacher_logits = torch.no_grad()(ImageStudents.teacher_logits)
 
 
 class TreeStudents:
