@@ -204,7 +204,7 @@ def test_a_book_of_one_table_with_other_sources():
 
 def test_the_headline_table_says_where_rows_are_fewer_than_the_papers(published):
     words = findings.beside_the_paper(findings.book_of(published))
-    assert words.startswith("Scores are AUC, for Higgs 1k and Higgs 30k accuracy. Our ")
+    assert words.startswith("Scores are AUC (accuracy for Higgs 1k and Higgs 30k). Our ")
     assert "Evergreen has 1,000 training rows (the paper's 5,000)" in words
     assert "MAGIC has" not in words
 

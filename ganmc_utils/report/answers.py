@@ -42,8 +42,8 @@ from ganmc_utils.scores import tables as score_tables
 NOT_RUN = "This chapter has not been run in this book."
 CLAIMS = {claim.id: claim for claim in scoreboard.CLAIMS}
 
-MIXTURE = "a student of the mixture"
-OF_TRAINING_IMAGES = "one of training images alone"
+MIXTURE = "a student trained on the mixture"
+OF_TRAINING_IMAGES = "one trained on training images alone"
 OF_TRAINING_ROWS = "one trained on the training rows"
 OF_GAN_ROWS = "one trained on rows of the pool"
 
@@ -162,18 +162,22 @@ def scale(evidence: Evidence) -> str:
     return f"*{brackets} {metrics}Data: {data_in_words(evidence)}; {size_in_words(evidence)}.*"
 
 
-def points_in_words(evidence: Evidence) -> str:
-    """What a point is worth in chapter 06; the others measure accuracy."""
+def metrics_in_words(evidence: Evidence) -> str:
+    """The scores of chapter 06, such as "AUC (accuracy for Higgs 1k)"; "" of other chapters."""
     if "datasets" not in evidence.parameters:
         return ""
     rows = evidence.frame[evidence.frame.metric.isin(["auc", "accuracy"])]
     metrics = rows[rows.dataset.isin(evidence.tables)].groupby("dataset").metric.first()
     of_accuracy = [dataset_in_words(name) for name in metrics[metrics == "accuracy"].index]
     if len(of_accuracy) == len(metrics):
-        return "Points are of accuracy. "
-    if not of_accuracy:
-        return "Points are of AUC. "
-    return f"Points are of AUC, for {listed(of_accuracy)} of accuracy. "
+        return "accuracy"
+    return f"AUC (accuracy for {listed(of_accuracy)})" if of_accuracy else "AUC"
+
+
+def points_in_words(evidence: Evidence) -> str:
+    """What a point is worth in chapter 06; the others measure accuracy."""
+    metrics = metrics_in_words(evidence)
+    return f"A point is a hundredth of {metrics}. " if metrics else ""
 
 
 def answer_of(evidence: Evidence, sentences: Iterable[str]) -> str:
@@ -301,8 +305,8 @@ def what_flips_bring(evidence: Evidence) -> str:
     if against is None:
         return ""
     return sentence(
-        "a student of flipped and cropped training images, which need no GAN,",
-        compare(against, "one of the mixture"),
+        "a student trained on flipped and cropped images, which need no GAN,",
+        compare(against, "one trained on the mixture"),
     )
 
 
@@ -485,7 +489,7 @@ def answer_05(evidence: Evidence) -> str:
     ):
         over_train = mean_over_shares(evidence, objective)
         if over_train is not None:
-            comparison = compare(over_train, "one of training images alone")
+            comparison = compare(over_train, OF_TRAINING_IMAGES)
             sentences.append(sentence(words, "a student with GAN images", comparison))
     if sentences:
         sentences.append("Both are means over all shares p_fake above 0.")

@@ -92,10 +92,10 @@ def on_tables(finding: Callable[[Evidence], list[str]]) -> Callable[[Book], str]
 
 def mixture(evidence: Evidence) -> list[str]:
     """The mixture against training images alone."""
-    against = evidence.claimed("l2_mixture_over_train", "one that learns training images alone")
+    against = evidence.claimed("l2_mixture_over_train", answers.OF_TRAINING_IMAGES)
     if not against:
         return []
-    return ["a small network that learns the teacher's logits of training and GAN images", against]
+    return ["a small network trained on the teacher's logits for training and GAN images", against]
 
 
 def any_images(evidence: Evidence) -> list[str]:
@@ -106,7 +106,7 @@ def any_images(evidence: Evidence) -> list[str]:
     over_train, of_gan = intervals
     return [
         "with noise in place of the GAN's images the same network",
-        f"{compare(over_train, 'one that learns training images alone')}, and with GAN images it",
+        f"{compare(over_train, answers.OF_TRAINING_IMAGES)}, and with GAN images it",
         compare(of_gan, "the one with noise"),
     ]
 
@@ -116,8 +116,8 @@ def flips(evidence: Evidence) -> list[str]:
     against = answers.flips_over_mixture(evidence)
     if against is None:
         return []
-    words = "a network that learns flipped and cropped training images, without any GAN,"
-    return [words, compare(against, "one that learns training and GAN images")]
+    words = "a network trained on flipped and cropped images, without any GAN,"
+    return [words, compare(against, "one trained on training and GAN images")]
 
 
 def gan_rows(evidence: Evidence) -> list[str]:
@@ -125,7 +125,7 @@ def gan_rows(evidence: Evidence) -> list[str]:
     against = answers.of_gan_rows(evidence, "chosen")
     if not against:
         return []
-    return ["one tree that learns a forest's predictions on rows of our *pool* of GANs", against]
+    return ["one tree trained on a forest's predictions for rows of our *pool* of GANs", against]
 
 
 def rows_of_single_gan(evidence: Evidence) -> list[str]:
@@ -137,25 +137,25 @@ def rows_of_single_gan(evidence: Evidence) -> list[str]:
 def jittered_rows(evidence: Evidence) -> list[str]:
     """Jitter against the GAN."""
     against = answers.tree_against(evidence, "jitter", "gan", answers.OF_GAN_ROWS)
-    words = "a tree that learns from jittered training rows, without any GAN,"
+    words = "a tree trained on jittered rows, without any GAN,"
     return [words, against] if against else []
 
 
 def unreal_rows(evidence: Evidence) -> list[str]:
     """What is left of the GAN's gain where any rows will do, if only the teacher labels them."""
     against = answers.tree_against(evidence, "independent", "gan", answers.OF_GAN_ROWS)
-    words = "a tree that learns from unreal rows, whose columns were each drawn by themselves,"
+    words = "a tree trained on unreal rows, whose columns are drawn independently,"
     return [words, against] if against else []
 
 
 def out_of_bag(evidence: Evidence) -> list[str]:
     """Labels that cost nothing."""
     over_train = answers.tree_against(
-        evidence, "train_oob", "train", "one of its predictions as they are"
+        evidence, "train_oob", "train", "one trained on its usual predictions"
     )
     if not over_train:
         return []
-    words = "a tree that learns the forest's out-of-bag predictions of the training rows, which are"
+    words = "a tree trained on the forest's out-of-bag predictions for the training rows, which are"
     return [words, "free,", over_train]
 
 
@@ -184,11 +184,11 @@ def scores(evidence: Evidence) -> list[str]:
 
 FINDINGS: dict[str, Callable[[Book], str]] = {
     "GAN images": on_images(mixture, "01_dnn_compression"),
-    "Any images": on_images(any_images, "01_dnn_compression"),
+    "Noise for images": on_images(any_images, "01_dnn_compression"),
     "Flips and crops": on_images(flips, "01_dnn_compression"),
     "GAN rows": on_tables(gan_rows),
     "The paper's single GAN": on_tables(rows_of_single_gan),
-    "Any rows": on_tables(unreal_rows),
+    "Unreal rows": on_tables(unreal_rows),
     "Jitter": on_tables(jittered_rows),
     "Out-of-bag labels": on_tables(out_of_bag),
     "Scores of a GAN": on_images(scores, "07_compression_score"),
@@ -312,9 +312,7 @@ def beside_the_paper(book: Book) -> str:
             place = dataset_in_words(dataset)
             fewer.append(f"{place} has {ours:,} training rows (the paper's {papers['value']:,.0f})")
     rows = sentence("our", listed(fewer)) if fewer else ""
-    points = answers.points_in_words(evidence)
-    scores = points.replace("Points are of", "Scores are").replace(" of accuracy", " accuracy")
-    return f"{scores}{rows}".strip()
+    return f"Scores are {answers.metrics_in_words(evidence)}. {rows}".strip()
 
 
 # The claim box of a chapter
