@@ -70,7 +70,10 @@ def test_the_command_leaves_a_model_a_card_and_a_page(compressed):
     out, said = compressed
     expected = {"model.onnx", "model.skops", "model.c", "rules.txt", "README.md", "report.html"}
     assert expected <= {path.name for path in out.iterdir()}
-    assert str(out / "report.html") in said
+    assert said.startswith(f"{len(FRAME)} rows, {len(FRAME.columns) - 1} columns, classification")
+    assert (out / "README.md").read_text().split("\n\n")[1] in said, "the verdict"
+    for file in ("report.html", "README.md", "run/09_your_own_model.ipynb"):
+        assert str(out / file) in said
     page = (out / "report.html").read_text()
     assert "The student loses" in page
     assert "may have seen the rows of this report" in page

@@ -276,6 +276,19 @@ def test_data_that_are_not_those_of_the_key_are_refused(tmp_path, monkeypatch):
         _ = TaskData(task, "", Store(tmp_path)).splits
 
 
+@pytest.mark.parametrize("n_test, said", [(50, "toy: 10 of 200 rows are in no part"), (60, "")])
+def test_rows_of_a_file_that_no_part_uses_are_mentioned(tmp_path, capsys, n_test, said):
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.normal(size=(200, 2)), np.arange(200) % 2])
+    np.savetxt(tmp_path / "mine.csv", rows, delimiter=",", header="a,b,y", comments="")
+    file = {"table": "csv", "path": str(tmp_path / "mine.csv"), "target": "y"}
+    counts = {"n_train": 100, "n_validation": 40, "n_test": n_test, "n_fresh": 0}
+    (task,) = parameters_with(sources=["train"], gans=[], **file, **counts).datasets
+    assert len(TaskData(task, "", Store(tmp_path)).splits) == 2
+    told = capsys.readouterr().out
+    assert told.startswith(said) and (told == "") == (said == "")
+
+
 def test_the_first_of_equals_is_chosen(monkeypatch):
     choice = experiment.SourceChoice(None, None, None, [], None, None)
     candidates = [experiment.Candidate({"scale": s}, None) for s in (0.1, 0.2, 0.3)]

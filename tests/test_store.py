@@ -1,6 +1,8 @@
 """The store keeps what a unit of work earned, finds it elsewhere, and never trusts half a file."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -98,8 +100,13 @@ def test_a_record_names_its_results_their_seconds_and_their_machines(run, tmp_pa
     assert saved.metrics == [row()] and len(frame) == 1 and frame.trees[0] == 1
     assert saved.seconds == 90 and saved.results == {"unit-1.json": 90}
     assert 0 <= saved.seconds_of_this_run < 60 and len(saved.machines) == 1
-    said = capsys.readouterr().out
+    said, told = capsys.readouterr()
     assert "90 s of computing on" in said and "smoke test" in said
+    record, folder = re.search(
+        r"The record is (.*); tables and figures go to (.*)\.\n", told
+    ).groups()
+    assert records.load(Path(record)) == saved and Path(folder) == tmp_path
+    assert str(tmp_path) not in said, "no folder of this machine is published"
 
 
 def test_records_of_before_are_read_with_their_verdicts_in_the_new_words(tmp_path):

@@ -36,11 +36,16 @@ def run(asked: argparse.Namespace) -> None:
         features_and_target(read_rows(asked.report, asked.separator), asked.target, task)
     out = Path(asked.out).expanduser().resolve()
     out.mkdir(parents=True, exist_ok=True)
+    size = f"{len(frame):,} rows, {frame.shape[1]} columns, {task}"
+    print(f"{size}: a teacher, then at most {asked.seconds} s of search.", flush=True)
     run_notebook(parameters_of(asked, out), out)
     write_page(out)
-    print(f"The report is {out / PAGE}, the model card {out / 'README.md'}.")
+    card = out / "README.md"
+    _, verdict, *_ = card.read_text().split("\n\n")
+    print(verdict)
+    print(f"The report is {out / PAGE}, the model card {card}.")
     files = sorted(path.name for path in out.glob("model.*"))
-    print(f"The model is there as {', '.join(files)}.")
+    print(f"The model is there as {', '.join(files)}; {executed(out)} is the notebook that ran.")
 
 
 def check_columns_and_teacher(frame: pd.DataFrame, y: pd.Series, task: str, teacher: str) -> None:

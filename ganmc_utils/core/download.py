@@ -10,10 +10,9 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
-from tqdm.auto import tqdm
-
 from ganmc_utils.core import paths
 from ganmc_utils.core.errors import GanmcError, user_error
+from ganmc_utils.core.progress import tqdm
 
 TIMEOUT = 20  # seconds without a byte before a download is given up
 BLOCK = 1 << 20  # bytes read at a time

@@ -1,5 +1,6 @@
 """What a chapter needs beside its experiment: where to write, what it has stored, its record."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -62,8 +63,11 @@ class NotebookRun:
             commit=records.commit(),
             date=str(date.today()),
         )
-        records.save(record, self.out)
+        path = records.save(record, self.out)
         print(self.summary(record))
+        # Where it lies is the business of whoever runs it, not of a published page.
+        where = f"The record is {path}; tables and figures go to {self.out}."
+        print(where, file=sys.stderr)
         return records.as_frame(record)
 
     def summary(self, record: records.Record) -> str:

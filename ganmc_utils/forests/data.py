@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 from sklearn.datasets import load_breast_cancer
-from tqdm.auto import tqdm
 
 from ganmc_utils.core import paths
 from ganmc_utils.core.arguments import check_whole_numbers, checked_first
 from ganmc_utils.core.download import ELSEWHERE, content, fetch
 from ganmc_utils.core.errors import user_error
+from ganmc_utils.core.progress import tqdm
 from ganmc_utils.core.registry import Registry
 
 UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"

@@ -13,12 +13,12 @@ from functools import cached_property, partial
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from tqdm.auto import tqdm
 
 from ganmc_utils.core.errors import user_error
 from ganmc_utils.core.meaning import result_key
 from ganmc_utils.core.own_source import OwnRows
 from ganmc_utils.core.parameters import CompressionScores, ForestTask, RandomForests
+from ganmc_utils.core.progress import tqdm
 from ganmc_utils.core.records import Row
 from ganmc_utils.core.registry import Registry, is_own, own_entry
 from ganmc_utils.core.source import Source

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from ganmc_utils.core import checkpoints, cuda_graphs, rounding
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.parameters import KerasDetail
+from ganmc_utils.core.progress import tqdm
 
 CHUNK = 10_000  # samples generated at a time
 NOISE_SCALE = 0.5  # standard deviation of w, as in the authors' script

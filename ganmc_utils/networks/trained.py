@@ -12,11 +12,11 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import torch
-from tqdm.auto import tqdm
 
 from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.core.meaning import result_key
 from ganmc_utils.core.own_source import OwnImages
+from ganmc_utils.core.progress import tqdm
 from ganmc_utils.core.registry import is_own, own_entry
 from ganmc_utils.core.rounding import to_float16, to_float32
 from ganmc_utils.core.source import Source

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from ganmc_utils.core import checkpoints, cuda_graphs
 from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.progress import tqdm
 from ganmc_utils.networks.batches import BatchStream
 from ganmc_utils.networks.objectives import Batch
 
