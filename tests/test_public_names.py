@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 import torch
+import yaml
+from helpers import defaults, run_notebook
 
 import ganmc_utils
 from ganmc_utils.core import paths
@@ -62,14 +64,28 @@ def test_modules_of_the_package_import_each_other_directly():
 
 # The code of the page on using it.
 
-SNIPPETS = re.findall(
-    r"^```python\n(.*?)^```", (paths.ROOT / "book/how_to.md").read_text(), re.MULTILINE | re.DOTALL
+PAGE = (paths.ROOT / "book/how_to.md").read_text()
+GENERATOR, STUDENT, NETWORK, RATING = re.findall(
+    r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL
 )
+
+
+def test_a_generator_of_ones_own_as_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.py").write_text(GENERATOR)
+    sources = yaml.safe_load(re.search(r"sources: (\[train, jitter, .*?\])`", PAGE)[1])
+    (task,) = defaults("06_random_forests")["datasets"]
+    task |= {"sources": sources, "gans": [], "seeds": [0], "max_trees": 1, "leaf_caps": []}
+    names = run_notebook("06_random_forests", datasets=[task], teacher_trees=50, out_dir="out")
+    frame = names["frame"]
+    one_tree = frame[(frame.experiment == "compression") & (frame.split == "test")]
+    by_source = one_tree.set_index("source").value
+    assert by_source["own"] > 0.9, "jitter is a kernel density, too"
 
 
 def test_a_student_of_ones_own_as_the_page_says():
     names = {}
-    exec(SNIPPETS[0], names)
+    exec(STUDENT, names)
     data, student = names["data"], names["student"]
     assert len(student.estimators_) == 1
     right = (student.predict(data.x_test) > 0.5) == data.y_test
@@ -80,7 +96,7 @@ def test_a_network_is_compressed_as_the_page_says(tmp_path, monkeypatch, capsys)
     torch.manual_seed(0)
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(SNIPPETS[1], names)
+    exec(NETWORK, names)
     small = names["small"]
     assert "agrees with its teacher" in capsys.readouterr().out
     assert small.parameters["student"] * 500 < small.parameters["teacher"]
@@ -92,7 +108,7 @@ def test_a_network_is_compressed_as_the_page_says(tmp_path, monkeypatch, capsys)
 def test_a_generator_is_rated_as_the_page_says():
     torch.manual_seed(0)
     names = {}
-    exec(SNIPPETS[2], names)
+    exec(RATING, names)
     data, teacher, student = names["data"], names["teacher"], names["student"]
 
     def value(samples):
