@@ -151,10 +151,10 @@ def students(
     """
     strictest = judges[min(judges)]
     trials = {limit: [] for limit in judges}
-    for rows in rows_to_learn:
+    for k, rows in enumerate(rows_to_learn):
         x, target = rows.x, rows.target
         for family in LADDERS:
-            if trials[max(judges)] and strictest.time_is_up():
+            if k > 0 and strictest.time_is_up():
                 continue
             if family == "boosted":
                 found = boosted(x, target, judges)
