@@ -8,6 +8,7 @@ from helpers import SMALL_SCORES, at_toy_size, defaults, run_notebook, run_toy_c
 from ganmc_utils.core import parameters, records
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.own_source import OwnImages, OwnRows
+from ganmc_utils.core.registry import own_entry
 from ganmc_utils.core.store import Store
 from ganmc_utils.forests import experiment as forest_experiment
 from ganmc_utils.networks.experiment import Student
@@ -31,6 +32,20 @@ class Shifted:
 
 class Other(Shifted):
     pass
+
+
+class Learns:
+    made = 0
+
+    def __init__(self, x, y):
+        Learns.made += 1
+        self.shift = torch.nn.Parameter(torch.zeros(()))
+        (x.mean() - self.shift).square().backward()
+        self.shift.data -= self.shift.grad / 2
+        self.shape = x.shape[1:]
+
+    def sample(self, n, rng):
+        return self.shift + torch.zeros(n, *self.shape)
 
 
 def without_classes(n, rng):
@@ -117,6 +132,17 @@ def test_without_a_teacher_the_classes_are_those_that_the_source_means(here):
     shifted = {image.numpy().tobytes(): int(y) for image, y in zip(*shifted_training(trained))}
     assert [shifted[image.numpy().tobytes()] for image in batch.x] == batch.y.tolist()
     assert batch.z.shape == (p.student.batch, 10)
+
+
+def test_a_source_may_train_itself_and_does_so_once(here):
+    p = given("03_augmentation", **at_toy_size("03_augmentation"))
+    trained = TrainedModels(p, Store(here / "store"))
+    student = Student(p.teacher, p.student, "mine.py:Learns", 0.5)
+    first, again = (trained.source_batches([(student, 0)], student).at(0) for _ in range(2))
+    assert torch.equal(first.x, again.x) and not first.x.requires_grad
+    mean = trained.data.x_train.mean()
+    assert torch.allclose(first.x, mean.expand_as(first.x), atol=1e-6)
+    assert own_entry("mine.py:Learns").made == 1
 
 
 def shifted_training(trained):

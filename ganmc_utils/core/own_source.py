@@ -56,7 +56,8 @@ class OwnSource(Source):
         Raises:
             GanmcError: it fails, or gives other than n samples of the form and units of x.
         """
-        drawn = self.called(self.draw, n, rng)
+        with torch.no_grad():
+            drawn = self.called(self.draw, n, rng)
         x, classes = drawn if isinstance(drawn, tuple) else (drawn, None)
         x = self.called(torch.as_tensor, x).detach()
         shape = (n, *self.x.shape[1:])
@@ -88,8 +89,7 @@ class OwnSource(Source):
     def called(self, function: Callable, *arguments):
         """function(*arguments), with whatever the user's own code may raise as one line."""
         try:
-            with torch.no_grad():
-                return function(*arguments)
+            return function(*arguments)
         except Exception as failed:
             problem = f"fails ({type(failed).__name__}: {failed})"
             raise user_error(self.name, problem, "mend it") from failed

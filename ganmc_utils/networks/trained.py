@@ -75,6 +75,7 @@ class TrainedModels:
         self.checksum = image_checksum(p.data.name, p.data_dir)
         self.checksums = {p.data.name: self.checksum}
         self.teachers: dict[Network, torch.nn.Module] = {}
+        self.own: dict[tuple[str, bool], OwnImages] = {}
 
     @cached_property
     def data(self):
@@ -381,7 +382,7 @@ class TrainedModels:
         if student.teacher_dropout:
             deciders.append(logits_with_dropout)
         if is_own(student.source):
-            deciders += [own_stream, own_entry(student.source)]
+            deciders += [own_stream, OwnImages, own_entry(student.source)]
         elif student.source in IMAGE_SOURCES:
             deciders.append(IMAGE_SOURCES[student.source])
         network, source = file_name(student.network.network), file_name(student.source)
@@ -428,9 +429,20 @@ class TrainedModels:
         label = self.labeller(group, student.teacher_dropout)
         if is_own(student.source):
             needs_classes = any(not other.asks_teacher for other, _ in group)
-            return own_stream(self.data, student, label, self.device, needs_classes)
+            source = self.own_images(student.source, needs_classes)
+            return own_stream(source, student, label, self.device)
         generator = self.generator(student.gan_epoch) if student.sees_gan else None
         return stream_of(self.data, student, generator, label, self.device)
+
+    def own_images(self, name: str, needs_classes: bool) -> OwnImages:
+        """The source of the user's own file, made once: it may train itself for long.
+
+        needs_classes: whether someone learns the classes that it means, without a teacher.
+        """
+        if (name, needs_classes) not in self.own:
+            x, y = self.data.x_train, self.data.y_train
+            self.own[name, needs_classes] = OwnImages(name, x, y, needs_classes)
+        return self.own[name, needs_classes]
 
 
 def file_name(name: str) -> str:
@@ -555,17 +567,11 @@ def stream_of(data, student: Student, generator, label: Callable | None, device)
     return TeacherLabelledStream(source, batch, label, device, name, classes)
 
 
-def own_stream(
-    data, student: Student, label: Callable | None, device, needs_classes: bool
-) -> BatchStream:
-    """Batches of the source of the user's own file, flipped where the GAN's images are.
-
-    needs_classes: whether someone learns the classes that the source means, without a teacher.
-    """
-    source = OwnImages(student.source, data.x_train, data.y_train, needs_classes)
+def own_stream(source: OwnImages, student: Student, label: Callable | None, device) -> BatchStream:
+    """Batches of the source of the user's own file, flipped where the GAN's images are."""
     images = Flipped(source) if student.network.augment == "flips" else source
     batch, name = student.network.batch, student.source
-    classes = "source" if needs_classes else "teacher"
+    classes = "source" if source.needs_classes else "teacher"
     return TeacherLabelledStream(images, batch, label, device, name, classes)
 
 
