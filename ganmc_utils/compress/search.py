@@ -29,14 +29,12 @@ students of all sizes learn from each: the training rows, the best generated row
 """
 
 import itertools
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from tqdm import auto, std
 
 from ganmc_utils.compress.columns import Columns, DataError
 from ganmc_utils.compress.measures import METRICS, score
@@ -52,6 +50,7 @@ from ganmc_utils.compress.students import (
     predictions,
 )
 from ganmc_utils.compress.teachers import Teacher
+from ganmc_utils.core.progress import tqdm
 from ganmc_utils.core.source import Source
 
 TRIAL_QUERIES = 5_000  # teacher queries for each source that is tried
@@ -428,8 +427,7 @@ class Search:
         if len(self.candidates) > 1:
             n_real = sum(name in OF_TRAINING_ROWS for name in self.candidates)
             n_steps = len(self.candidates) + (n_real + 2) * len(self.families)
-        kind = std.tqdm if os.environ.get("GANMC_PROGRESS") == "text" else auto.tqdm
-        self.bar = kind(total=n_steps, desc="compressing", disable=not progress, leave=False)
+        self.bar = tqdm(total=n_steps, desc="compressing", disable=not progress, leave=False)
 
     def source_candidates(self) -> dict[str, Callable[[], Source]]:
         """Names of the sources to try, each with what builds it; those that take long come last."""
