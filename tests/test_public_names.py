@@ -65,14 +65,13 @@ def test_modules_of_the_package_import_each_other_directly():
 # The code of the page on using it.
 
 PAGE = (paths.ROOT / "book/how_to.md").read_text()
-GENERATOR, STUDENT, NETWORK, RATING = re.findall(
-    r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL
-)
+CODE = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+SNIPPETS = dict(zip(("generator", "student", "network", "rating"), CODE, strict=True))
 
 
 def test_a_generator_of_ones_own_as_the_page_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my.py").write_text(GENERATOR)
+    (tmp_path / "my.py").write_text(SNIPPETS["generator"])
     sources = yaml.safe_load(re.search(r"sources: (\[train, jitter, .*?\])`", PAGE)[1])
     (task,) = defaults("06_random_forests")["datasets"]
     task |= {"sources": sources, "gans": [], "seeds": [0], "max_trees": 1, "leaf_caps": []}
@@ -85,7 +84,7 @@ def test_a_generator_of_ones_own_as_the_page_says(tmp_path, monkeypatch):
 
 def test_a_student_of_ones_own_as_the_page_says():
     names = {}
-    exec(STUDENT, names)
+    exec(SNIPPETS["student"], names)
     data, student = names["data"], names["student"]
     assert len(student.estimators_) == 1
     right = (student.predict(data.x_test) > 0.5) == data.y_test
@@ -96,7 +95,7 @@ def test_a_network_is_compressed_as_the_page_says(tmp_path, monkeypatch, capsys)
     torch.manual_seed(0)
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(NETWORK, names)
+    exec(SNIPPETS["network"], names)
     small = names["small"]
     assert "agrees with its teacher" in capsys.readouterr().out
     assert small.parameters["student"] * 500 < small.parameters["teacher"]
@@ -108,7 +107,7 @@ def test_a_network_is_compressed_as_the_page_says(tmp_path, monkeypatch, capsys)
 def test_a_generator_is_rated_as_the_page_says():
     torch.manual_seed(0)
     names = {}
-    exec(RATING, names)
+    exec(SNIPPETS["rating"], names)
     data, teacher, student = names["data"], names["teacher"], names["student"]
 
     def value(samples):
