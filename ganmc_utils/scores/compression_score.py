@@ -247,23 +247,25 @@ def ratio(
             f"the baseline {baseline:.3f}; train them longer (a smaller batch, a larger lr) or "
             "choose a stronger student"
         )
+    warn_near_baseline(np.subtract(reference_accuracies, baseline))
     error = float(np.hypot(se_a / b, a * se_b / b**2)) if n > 1 else float("nan")
     return a / b, error
 
 
-def warn_near_baseline(given: dict) -> None:
-    """Warn where the interval of b reaches 0: a score over such a number says little."""
-    gains = np.subtract(given["reference_accuracies"], given["baseline"])
-    if gains.mean() > 0 >= (interval := statistics.t_interval(gains)).low:
+def warn_near_baseline(gains: np.ndarray) -> None:
+    """Warn where the interval of b reaches 0: a score over such a number says little.
+
+    Args:
+        gains: acc(D_real) - baseline of each student.
+    """
+    interval = statistics.t_interval(gains)
+    if interval.low <= 0:
         warnings.warn(
             f"compression score: students of the real data are {interval.mean:.3f} above the "
             f"baseline, with an interval from {interval.low:.3f} to {interval.high:.3f}; "
             "train them longer (a smaller batch, version v1) or train more of them (seeds)",
             stacklevel=5,  # the line that called compression_score
         )
-
-
-ratio = checked_first(warn_near_baseline)(ratio)
 
 
 # Ways to bring samples
@@ -459,12 +461,13 @@ class ImageStudents:
         """What samples of a Source are drawn with."""
         return torch.Generator(self.device).manual_seed(0)
 
+    @torch.no_grad()
     def teacher_logits(self, x: Tensor) -> Tensor:
         """The teacher's logits (n, K) of images x."""
         try:
             is_network = isinstance(self.teacher, nn.Module)
             z = training.logits(self.teacher, x) if is_network else self.teacher(x)
-            z = torch.as_tensor(z, dtype=torch.float32, device=self.device).detach()
+            z = torch.as_tensor(z, dtype=torch.float32, device=self.device)
         except Exception as failed:  # whatever a function of the user's own may raise
             problem = f"fails on images of shape {tuple(x.shape)} ({failed})"
             raise user_error("teacher", problem, "give a function images -> logits") from failed
@@ -546,10 +549,6 @@ class ImageStudents:
         """A new student of the batches."""
         net = self.student(seed).to(self.device, memory_format=torch.channels_last)
         return training.Learner(f"student {seed}", net, logit_matching, batches, seed)
-
-
-# Below the class, so that it has no part in the keys of stored results.
-ImageStudents.teacher_logits = torch.no_grad()(ImageStudents.teacher_logits)
 
 
 class TreeStudents:
