@@ -621,7 +621,7 @@ class Augmentation(NetworkChapter):
     p_fakes: SharesAbove0 = Field(
         description="Candidate shares of GAN images in the mixture; validation chooses."
     )
-    sources: OwnSources = Field(description=OWN_SOURCES)
+    sources: OwnSources = Field(default=[], description=OWN_SOURCES)
 
 
 class SupervisedLearning(NetworkChapter):
@@ -630,7 +630,7 @@ class SupervisedLearning(NetworkChapter):
     p_fakes: Shares = Field(
         description="Shares of GAN images in the mixture, each of which is reported: 0 and others."
     )
-    sources: OwnSources = Field(description=OWN_SOURCES)
+    sources: OwnSources = Field(default=[], description=OWN_SOURCES)
 
     @model_validator(mode="after")
     def check_that_there_is_a_gain(self) -> "SupervisedLearning":
@@ -679,7 +679,7 @@ class CompressionScores(NetworkChapter):
             "(standard deviation in pixels) and `label_noise` (share of random labels)."
         )
     )
-    sources: OwnSources = Field(description=OWN_SOURCES)
+    sources: OwnSources = Field(default=[], description=OWN_SOURCES)
     timing_images: Count = Field(description="Images that Inception-v3 is timed on.")
     teacher_trees: Count = Field(
         description="Trees of the teacher of the table, as in chapter 06. The paper's has 500."
