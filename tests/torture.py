@@ -128,6 +128,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(words)
+    # It is ignored where this was started in the background, and the runs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as there:
         expected, seconds = finish(project(Path(there, "quiet")))
