@@ -37,7 +37,13 @@ def fitted(family, target):
 def models():
     """A student of each family, the targets in turn, and trees of every target."""
     chosen = dict(zip(FAMILIES, ["two", "three", "number", "two", "three"]))
-    pairs = {*chosen.items(), ("tree", "two"), ("tree", "number"), ("boosted", "three")}
+    pairs = {
+        *chosen.items(),
+        ("tree", "two"),
+        ("tree", "number"),
+        ("boosted", "two"),
+        ("boosted", "three"),
+    }
     return {pair: fitted(*pair) for pair in sorted(pairs)}
 
 

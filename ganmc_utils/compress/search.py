@@ -224,11 +224,17 @@ def climb(
         if trial.fits(judge):
             trials.append(trial)
         enough = trial.is_kept and family != "boosted"
-        if enough or not trial.fits(judge) or trial.bytes > max_bytes:
+        if enough or not trial.fits(judge) or trial.bytes > max_bytes or misfits_rise(trials):
             break
         # When the time is up, the largest is the last that is tried.
         step = max(step + 1, len(ladder) - 1) if judge.time_is_up() else step + 1
     return trials
+
+
+def misfits_rise(trials: list[Trial]) -> bool:
+    """Whether the last two students of a family misfit more and more: larger ones overfit, too."""
+    last = [trial.misfit for trial in trials[-3:]]
+    return len(last) == 3 and last[0] < last[1] < last[2]
 
 
 def ladder_of(family: str, judge: Judge, max_bytes: float = np.inf) -> list[dict]:
@@ -342,9 +348,9 @@ def near_the_best(misfits: np.ndarray) -> np.ndarray:
     Returns:
         Positions, at least that of the least misfit.
     """
-    more = misfits - misfits[misfits.mean(1).argmin()]
-    standard_error = more.std(1) / np.sqrt(misfits.shape[1])
-    return np.flatnonzero(more.mean(1) <= standard_error)
+    excess = misfits - misfits[misfits.mean(1).argmin()]
+    standard_error = excess.std(1) / np.sqrt(misfits.shape[1])
+    return np.flatnonzero(excess.mean(1) <= standard_error)
 
 
 @dataclass

@@ -59,12 +59,12 @@ class Design:
         return f"{self.family} ({settings})"
 
 
-# The sizes of each family that are tried, from small to large.
+# The sizes of each family that are tried, from small to large; what takes long comes last.
 LADDERS: dict[str, list[dict]] = {
     "linear": [{"C": C} for C in (0.003, 0.03, 0.3, 3.0)],
     "tree": [{"max_leaf_nodes": 2**k} for k in range(1, 13)],
-    "network": [{"hidden": hidden} for hidden in (4, 8, 16, 32, 64)],
     "boosted": [{"max_leaf_nodes": leaves} for leaves in (3, 4, 8, 16, 31)],
+    "network": [{"hidden": hidden} for hidden in (4, 8, 16, 32, 64)],
     "forest": [
         {"n_estimators": trees, "max_leaf_nodes": leaves}
         for leaves in (16, 64, 256, 1024)
