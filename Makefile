@@ -71,7 +71,7 @@ publish: .venv/.installed
 	@python book/publish.py $(if $(filter file,$(origin PROFILE)),,"$(PROFILE)")
 	@python book/headline.py
 
-# Kills, a full disk, Ctrl-C and two runs at once: results must be as those of a quiet run.
+# Kills, a full disk, Ctrl-C, two runs at once: results must be those of a quiet run. Half an hour.
 torture: .venv/.installed
 	@python tests/torture.py
 

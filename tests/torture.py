@@ -1,22 +1,25 @@
 """Faults at random moments: the quick run must end with the rows of a run that nothing disturbed.
 
-    python tests/torture.py [--kills 10] [--seed 0]
+    python tests/torture.py [--kills 10] [--seed 0] [--page torture.md]
 
 It copies the project into a folder of its own, runs it quietly once, and then again while it is
 killed with -9, interrupted, terminated and started twice. A disturbed run goes on with what it has,
-and begins from nothing once it is over. Last it writes to a full disk, where it may mount one. It
-prints what was tried and exits with 1 if a row differs or anything was lost.
+and begins from nothing once it is over. Last it writes to a full disk, where it may mount one, and
+runs the table of bad inputs. It prints what was tried, and exits with 1 if a row differs, anything
+was lost, or a bad input did not meet its line.
 """
 
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from ganmc_utils.core import paths, records
@@ -116,10 +119,21 @@ def full_disk(folder: Path) -> str:
         paths.write_atomically(place / "a.json", "x" * 10**6)
     except paths.GanmcError as failed:
         kept = (place / "a.json").read_text() == "old" and len(list(place.iterdir())) == 1
-        return str(failed) if kept else "LOST"
+        says_so = "free space" in str(failed)
+        return "one line, and the old file is kept" if kept and says_so else "LOST"
     finally:
         subprocess.run(["umount", str(place)], check=True)
     return "NOT noticed"
+
+
+def bad_inputs() -> str:
+    """Run the table of bad inputs."""
+    command = [sys.executable, "-m", "pytest", "-q", "tests/test_bad_input.py"]
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
+    counted = {what: int(n) for n, what in re.findall(r"(\d+) (passed|failed|error)", done.stdout)}
+    n_passed = counted.pop("passed", 0)
+    all_met = not counted and n_passed and not done.returncode
+    return f"{n_passed} meet their line" if all_met else f"NOT all meet their line: {counted}"
 
 
 def main(words: list[str]) -> int:
@@ -127,28 +141,33 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--page", type=Path, help="a Markdown file for the table of what was tried")
     asked = parser.parse_args(words)
     # It is ignored where this was started in the background, and the runs would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    rng = random.Random(asked.seed)
+    said: list[tuple[str, str]] = []
     with tempfile.TemporaryDirectory() as there:
         expected, seconds = finish(project(Path(there, "quiet")))
         print(f"a quiet run: {len(expected)} rows in {seconds:.0f} s", flush=True)
         victim = project(Path(there, "victim"))
-        said = disturbed(victim, rng, asked.kills, seconds, expected)
+        said += disturbed(victim, random.Random(asked.seed), asked.kills, seconds, expected)
         begin_anew(victim)
-        said.append(f"two runs at once: {two_at_once(victim)}")
-        said.append(f"a full disk: {full_disk(victim)}")
-        said.append(judged(finish(victim)[0], expected))
-        print("\n".join(said[-3:]))
-    failed = [line for line in said if "NOT" in line or "LOST" in line]
+        said.append(("two runs at once", two_at_once(victim)))
+        said.append(("a full disk", full_disk(victim)))
+        said.append(("a run to its end after faults", judged(finish(victim)[0], expected)))
+    said.append(("bad inputs", bad_inputs()))
+    for fault, outcome in said[-4:]:
+        print(f"{fault}: {outcome}")
+    if asked.page:
+        asked.page.write_text(page(said))
+    failed = [outcome for _, outcome in said if "NOT" in outcome or "LOST" in outcome]
     print(f"{len(said) - len(failed)} of {len(said)} as they should be")
     return 1 if failed else 0
 
 
 def disturbed(
     victim: Path, rng: random.Random, n_kills: int, seconds: float, expected: list[str]
-) -> list[str]:
+) -> list[tuple[str, str]]:
     """What became of the kills, of Ctrl-C and of SIGTERM, and of each run that came to its end."""
     said = []
     for kind in [signal.SIGKILL] * n_kills + [signal.SIGINT, signal.SIGTERM]:
@@ -156,17 +175,26 @@ def disturbed(
         while ended == "was over before":
             after = rng.uniform(1, seconds)
             ended = disturb(victim, kind, after)
-            said.append(f"{kind.name} after {after:.0f} s: {ended}")
+            said.append((f"{kind.name} at a random moment", ended))
             if ended == "was over before":
-                said[-1] = f"after disturbances, {judged(rows(victim), expected)}"
+                same = judged(rows(victim), expected)
+                said[-1] = "a run to its end after faults", same
                 begin_anew(victim)
-            print(said[-1], flush=True)
+            print(f"after {after:.0f} s: {': '.join(said[-1])}", flush=True)
     return said
 
 
 def judged(found: list[str], expected: list[str]) -> str:
     """Whether rows are as they should be."""
     return "the same rows" if found == expected else "rows that are NOT the same"
+
+
+def page(said: list[tuple[str, str]]) -> str:
+    """What was tried, how often and with what outcome, as a Markdown table."""
+    lines = ["| Fault | Times | What became of it |", "|:--|--:|:--|"]
+    for (fault, outcome), n in Counter(said).items():
+        lines.append(f"| {fault} | {n} | {outcome} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
