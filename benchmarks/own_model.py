@@ -12,10 +12,10 @@ There is one teacher and one choice of the rows to learn from for each table and
 both limits are read from one search. A search has 120 seconds, and the teacher is asked 50,000
 times at most, where the tool alone would ask up to 200,000 times.
 
-Rows are kept in results/own_model.csv as they come: the same command goes on where it stopped, and
-each line that it prints says how much time is left. The tables are written to
-published/benchmarks/own_model.md. imodels and endgame-ml take part where they are installed (pip
-install imodels endgame-ml).
+Rows are kept in published/benchmarks/own_model.csv as they come: the same command goes on where it
+stopped, and each line that it prints says how much time is left. Delete that file to begin anew.
+The tables are written to own_model.md beside it. imodels and endgame-ml take part where they are
+installed (pip install imodels endgame-ml).
 """
 
 import argparse
@@ -58,8 +58,9 @@ SEEDS = range(5)
 LIMITS = (0.005, 0.012)
 OURS = {"auto": tuple(LADDERS), "boosted": ("boosted",), "tree": ("tree",)}
 GOAL = 50  # the teacher's nodes over the student's
-RESULTS = paths.ROOT / "results" / "own_model.csv"
-PAGE = paths.ROOT / "published" / "benchmarks" / "own_model.md"
+RESULTS = paths.ROOT / "published" / "benchmarks" / "own_model.csv"
+PAGE = RESULTS.with_suffix(".md")
+TOY_RESULTS = paths.ROOT / "results" / "own_model_toy.csv"
 MAX_QUERIES = 50_000
 SECONDS = 120  # for a search, as the tool has by itself
 TOY_SECONDS = 5
@@ -447,7 +448,7 @@ def main() -> None:
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)  # of the packages beside ours
     os.environ["PYTHONWARNINGS"] = "ignore"
-    path = RESULTS.with_name("own_model_toy.csv") if asked.toy else RESULTS
+    path = TOY_RESULTS if asked.toy else RESULTS
     seeds = asked.seeds[:1] if asked.toy else asked.seeds
     seconds = TOY_SECONDS if asked.toy else asked.seconds
     results = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["table", "seed"])
