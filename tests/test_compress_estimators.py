@@ -248,6 +248,20 @@ def test_models_near_the_best_are_those_that_validation_cannot_tell_from_it():
     assert list(search.near_the_best(misfits)) == [1, 2, 3]
 
 
+def test_a_family_is_climbed_until_larger_students_surely_overfit():
+    def trial(misfits):
+        return search.Trial(None, None, 0, 0, np.array(misfits), False, None, 0)
+
+    best = np.tile([0.0, 0.2], 50)
+    noisy = best + np.tile([0.3, -0.25], 50)  # worse by a standard error and no more
+    worse = best + 0.1
+    assert not search.overfits([trial(best), trial(worse)])
+    assert not search.overfits([trial(best), trial(noisy), trial(noisy)])
+    assert not search.overfits([trial(best), trial(worse), trial(noisy)])
+    assert not search.overfits([trial(worse), trial(worse), trial(best)])
+    assert search.overfits([trial(best), trial(worse), trial(worse)])
+
+
 def test_a_slow_teacher_is_asked_less_often():
     def slow(rows):
         time.sleep(0.002 * len(rows))

@@ -224,17 +224,22 @@ def climb(
         if trial.fits(judge):
             trials.append(trial)
         enough = trial.is_kept and family != "boosted"
-        if enough or not trial.fits(judge) or trial.bytes > max_bytes or misfits_rise(trials):
+        if enough or not trial.fits(judge) or trial.bytes > max_bytes or overfits(trials):
             break
         # When the time is up, the largest is the last that is tried.
         step = max(step + 1, len(ladder) - 1) if judge.time_is_up() else step + 1
     return trials
 
 
-def misfits_rise(trials: list[Trial]) -> bool:
-    """Whether the last two students of a family misfit more and more: larger ones overfit, too."""
-    last = [trial.misfit for trial in trials[-3:]]
-    return len(last) == 3 and last[0] < last[1] < last[2]
+def overfits(trials: list[Trial]) -> bool:
+    """Whether the last two students of a family surely misfit more than a smaller one.
+
+    A rise within the standard error says nothing: a tree may need many leaves before any helps.
+    """
+    if len(trials) < 3:
+        return False
+    near = near_the_best(np.array([trial.misfits for trial in trials]))
+    return near.max() < len(trials) - 2
 
 
 def ladder_of(family: str, judge: Judge, max_bytes: float = np.inf) -> list[dict]:
