@@ -13,9 +13,9 @@ both limits are read from one search. A search has 120 seconds, and the teacher 
 times at most, where the tool alone would ask up to 200,000 times.
 
 Rows are kept in published/benchmarks/own_model.csv as they come: the same command goes on where it
-stopped, and each line that it prints says how much time is left. Delete that file to begin anew.
-The tables are written to own_model.md beside it. imodels and endgame-ml take part where they are
-installed (pip install imodels endgame-ml).
+stopped, and each line that it prints says how much time is left. Rows of other code, which the
+column `code` tells, are computed anew. The tables are written to own_model.md beside it. imodels
+and endgame-ml take part where they are installed (pip install imodels endgame-ml).
 """
 
 import argparse
@@ -52,6 +52,7 @@ from ganmc_utils.compress.search import (
 )
 from ganmc_utils.compress.students import LADDERS, Design, count_nodes, predictions
 from ganmc_utils.core import paths
+from ganmc_utils.core.meaning import result_key
 from ganmc_utils.forests.data import read_table
 
 SEEDS = range(5)
@@ -451,7 +452,10 @@ def main() -> None:
     path = TOY_RESULTS if asked.toy else RESULTS
     seeds = asked.seeds[:1] if asked.toy else asked.seeds
     seconds = TOY_SECONDS if asked.toy else asked.seconds
-    results = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["table", "seed"])
+    code = result_key({"seconds": seconds}, rows_of, ClassifierCompressor, Search)
+    columns = ["table", "seed", "code"]
+    results = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
+    results = results[results["code"] == code]
     done = set(zip(results["table"], results["seed"]))
     left = [(name, seed) for seed in seeds for name in asked.tables if (name, seed) not in done]
     while left:  # all tables of a seed, then the next seed
@@ -459,7 +463,7 @@ def main() -> None:
         data = TABLES[name]()
         if asked.toy:
             data = data.some(TOY_ROWS)
-        rows = pd.DataFrame(rows_of(name, data, seed, seconds))
+        rows = pd.DataFrame(rows_of(name, data, seed, seconds)).assign(code=code)
         results = pd.concat([results, rows]) if len(results) else rows
         paths.write_atomically(path, results.to_csv(index=False))
         took, more = rows["seconds"].iloc[0], minutes_left(results, left)
