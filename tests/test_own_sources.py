@@ -249,6 +249,13 @@ def test_parameters_of_a_table_refuse_it_alike(here):
         given("06_random_forests", datasets=[task])
 
 
+def says_in_one_line(words, source, n, rng):
+    with pytest.raises(GanmcError) as failed:
+        source.sample(n, rng)
+    assert words in str(failed.value) and "\n" not in str(failed.value)
+    assert str(failed.value).startswith("bad.py:draw: ")
+
+
 @pytest.mark.parametrize(
     "gives, words",
     [
@@ -266,10 +273,7 @@ def test_parameters_of_a_table_refuse_it_alike(here):
 def test_bad_images_are_one_line(here, gives, words):
     (here / "bad.py").write_text(f"import torch\n\n\ndef draw(n, rng):\n    return {gives}\n")
     source = OwnImages("bad.py:draw", *toy_images())
-    with pytest.raises(GanmcError) as failed:
-        source.sample(20, torch.Generator())
-    assert words in str(failed.value) and "\n" not in str(failed.value)
-    assert str(failed.value).startswith("bad.py:draw: ")
+    says_in_one_line(words, source, 20, torch.Generator())
 
 
 @pytest.mark.parametrize(
@@ -285,9 +289,7 @@ def test_bad_rows_are_one_line(here, gives, words):
     (here / "bad.py").write_text(f"import numpy as np\n\n\ndef draw(n, rng):\n    return {gives}\n")
     x = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
     source = OwnRows("bad.py:draw", x, (x[:, 0] > 0).astype(int))
-    with pytest.raises(GanmcError) as failed:
-        source.sample(30, np.random.default_rng(0))
-    assert words in str(failed.value) and "\n" not in str(failed.value)
+    says_in_one_line(words, source, 30, np.random.default_rng(0))
 
 
 def test_good_samples_come_as_those_of_other_sources(here):

@@ -95,6 +95,9 @@ class Judge:
         self.resamples = [rng.integers(n, size=n) for _ in range(RESAMPLES)]
         self.teacher_score = score(self.metric, self.y, self.teacher)
         self.teacher_resampled = self.resampled(self.teacher)
+        self.truth = self.y if self.is_regression else np.eye(self.n_classes)[self.y]
+        self.variance = self.y.var() or 1.0
+        self.teacher_errors = self.errors(self.teacher, self.truth)
 
     @property
     def is_regression(self) -> bool:
@@ -114,23 +117,20 @@ class Judge:
         """The loss of predictions for the validation rows; 0 where no score is defined."""
         return float(np.nan_to_num(self.teacher_score - score(self.metric, self.y, p)))
 
-    def errors(self, p: np.ndarray) -> np.ndarray:
+    def errors(self, p: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Of each row the Brier score of (n, K); of values (n,) the square in variances: (n,)."""
         if self.is_regression:
-            return np.square(p - self.y) / (self.y.var() or 1.0)
-        return np.square(p - np.eye(self.n_classes)[self.y]).sum(1) / 2
+            return np.square(p - target) / self.variance
+        return np.square(p - target).sum(1) / 2
 
     def excess_error(self, p: np.ndarray) -> float:
         """The error of predictions minus the teacher's."""
-        return float((self.errors(p) - self.errors(self.teacher)).mean())
+        return float((self.errors(p, self.truth) - self.teacher_errors).mean())
 
     def misfits(self, p: np.ndarray) -> np.ndarray:
         """Of each row half of the excess error, and half of the error as the teacher's: (n,)."""
-        if self.is_regression:
-            distance = np.square(p - self.teacher) / (self.y.var() or 1.0)
-        else:
-            distance = np.square(p - self.teacher).sum(1) / 2
-        return (self.errors(p) - self.errors(self.teacher) + distance) / 2
+        excess = self.errors(p, self.truth) - self.teacher_errors
+        return (excess + self.errors(p, self.teacher)) / 2
 
     def is_kept(self, p: np.ndarray, standard_error: float) -> bool:
         """Whether predictions are sure to keep the limit."""
@@ -285,8 +285,8 @@ def shortened(
 ) -> Trial:
     """Boosted trees cut to the first iterations that meet the limit.
 
-    Where none meets it, to those that misfit least. Fewer iterations take larger
-    steps (see `learning_rate`), so they are fitted anew, and a few more where they then miss it.
+    Where none meets it, to those that misfit least. Fewer iterations take larger steps (see
+    `learning_rate`), so they are fitted anew, and a few more where they then miss it.
     """
     whole, n_iterations = trial.student, trial.design.settings["max_iter"]
     share = min(
