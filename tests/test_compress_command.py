@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from pathlib import Path
@@ -306,6 +307,24 @@ def test_a_signal_ends_it_with_one_line_at_any_moment(data, tmp_path, moment, nu
     assert said.splitlines()[-1] == "ganmc: stopped; no model was written"
     assert "Traceback" not in said
     assert not psutil.wait_procs(children, timeout=20)[1], "its kernel went on"
+
+
+def test_a_signal_that_reaches_another_thread_is_heard(tmp_path, monkeypatch):
+    heard = threading.Event()
+    in_time = []
+
+    def execute_notebook(*_, **__):
+        time.sleep(0.5)  # until the main thread waits
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        in_time.append(heard.wait(10))
+
+    monkeypatch.setattr(steps.papermill, "execute_notebook", execute_notebook)
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.set())
+    try:
+        steps.run_notebook({}, tmp_path)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert in_time == [True]
 
 
 def test_a_stop_after_the_model_says_so(tmp_path):

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import nbformat
@@ -24,6 +24,7 @@ from ganmc_utils.core.plan import notebook_path
 NOTEBOOK = "09_your_own_model"
 PAGE = "report.html"
 FIRST_ROWS = 50  # about which a teacher is asked before all else
+AWAKE = 0.2  # seconds: how often the main thread looks for signals
 
 
 def run(asked: argparse.Namespace) -> None:
@@ -111,6 +112,9 @@ def run_notebook(parameters: dict, out: Path) -> None:
             progress_bar=False,
             stderr_file=sys.stderr,
         )
+        # A signal may reach any thread; its handler runs when the main thread is next awake.
+        while wait([running], timeout=AWAKE).not_done:
+            pass
         try:
             running.result()
         except PapermillExecutionError as failed:
