@@ -35,21 +35,10 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from ganmc_utils import ClassifierCompressor
 from ganmc_utils.compress import measures
+from ganmc_utils.compress.climbing import BYTES_BESIDE, BYTES_OF_NODE, climb, ladder_of, shortened
+from ganmc_utils.compress.judge import Judge, Trial, best_of, near_the_best, tried
 from ganmc_utils.compress.report import Peer, as_peer, fewer_trees, on_the_labels, pruned_tree
-from ganmc_utils.compress.search import (
-    BYTES_BESIDE,
-    BYTES_OF_NODE,
-    Judge,
-    LabelledRows,
-    Search,
-    Trial,
-    best_of,
-    climb,
-    ladder_of,
-    near_the_best,
-    shortened,
-    tried,
-)
+from ganmc_utils.compress.search import LabelledRows, Search
 from ganmc_utils.compress.students import LADDERS, Design, count_nodes, predictions
 from ganmc_utils.core import paths
 from ganmc_utils.core.meaning import result_key

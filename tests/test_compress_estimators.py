@@ -19,8 +19,10 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ganmc_utils.compress import search
+from ganmc_utils.compress.climbing import overfits, steady
 from ganmc_utils.compress.columns import Columns, DataError
 from ganmc_utils.compress.estimators import ClassifierCompressor, RegressorCompressor
+from ganmc_utils.compress.judge import Judge, Trial, near_the_best
 from ganmc_utils.compress.measures import area_under_curve
 from ganmc_utils.compress.onnx_file import (
     onnx_inputs,
@@ -28,7 +30,6 @@ from ganmc_utils.compress.onnx_file import (
     onnx_predictions,
     onnx_session,
 )
-from ganmc_utils.compress.search import Judge
 from ganmc_utils.compress.sources import SOURCES, Gan, TrainingRows, make_source
 from ganmc_utils.compress.students import (
     FAMILIES,
@@ -245,21 +246,21 @@ def test_models_near_the_best_are_those_that_validation_cannot_tell_from_it():
     noisy += 0.02 - (noisy - best).mean()
     as_good += 0.001 - (as_good - best).mean()
     misfits = np.array([worse, noisy, best, as_good])
-    assert list(search.near_the_best(misfits)) == [1, 2, 3]
+    assert list(near_the_best(misfits)) == [1, 2, 3]
 
 
 def test_a_family_is_climbed_until_larger_students_surely_overfit():
     def trial(misfits):
-        return search.Trial(None, None, 0, 0, np.array(misfits), False, None, 0)
+        return Trial(None, None, 0, 0, np.array(misfits), False, None, 0)
 
     best = np.tile([0.0, 0.2], 50)
     noisy = best + np.tile([0.3, -0.25], 50)  # worse by a standard error and no more
     worse = best + 0.1
-    assert not search.overfits([trial(best), trial(worse)])
-    assert not search.overfits([trial(best), trial(noisy), trial(noisy)])
-    assert not search.overfits([trial(best), trial(worse), trial(noisy)])
-    assert not search.overfits([trial(worse), trial(worse), trial(best)])
-    assert search.overfits([trial(best), trial(worse), trial(worse)])
+    assert not overfits([trial(best), trial(worse)])
+    assert not overfits([trial(best), trial(noisy), trial(noisy)])
+    assert not overfits([trial(best), trial(worse), trial(noisy)])
+    assert not overfits([trial(worse), trial(worse), trial(best)])
+    assert overfits([trial(best), trial(worse), trial(worse)])
 
 
 def test_a_slow_teacher_is_asked_less_often():
@@ -278,9 +279,9 @@ def test_a_slow_teacher_is_asked_less_often():
 
 def test_a_steady_student_keeps_the_limit_with_more_iterations_too():
     by_chance = np.array([False, True, False, False] + [True] * 10)
-    assert search.steady(by_chance)[0] == 4
-    assert len(search.steady(np.zeros(5, bool))) == 0
-    assert list(search.steady(np.ones(3, bool))) == [0, 1, 2]
+    assert steady(by_chance)[0] == 4
+    assert len(steady(np.zeros(5, bool))) == 0
+    assert list(steady(np.ones(3, bool))) == [0, 1, 2]
 
 
 def test_excess_error_of_two_students_by_hand():

@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
 from ganmc_utils import ClassifierCompressor
-from ganmc_utils.compress.search import best_of, climb
+from ganmc_utils.compress.climbing import climb
+from ganmc_utils.compress.judge import best_of
 from ganmc_utils.core.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))

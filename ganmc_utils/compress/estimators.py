@@ -20,8 +20,9 @@ from sklearn.utils.validation import (
 
 from ganmc_utils.compress import students
 from ganmc_utils.compress.columns import Columns, as_frame, data_error
+from ganmc_utils.compress.judge import Judge
 from ganmc_utils.compress.measures import metric_of
-from ganmc_utils.compress.search import Judge, Search
+from ganmc_utils.compress.search import Search
 from ganmc_utils.compress.sources import TrainingRows, classes_of_target
 from ganmc_utils.compress.students import FAMILIES
 from ganmc_utils.compress.teachers import make_teacher

@@ -18,6 +18,8 @@ from sklearn.base import BaseEstimator
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from ganmc_utils.compress import measures
+from ganmc_utils.compress.climbing import climb
+from ganmc_utils.compress.judge import Judge, Trial, best_of
 from ganmc_utils.compress.measures import METRICS, Interval
 from ganmc_utils.compress.onnx_file import (
     onnx_inputs,
@@ -25,7 +27,6 @@ from ganmc_utils.compress.onnx_file import (
     onnx_predictions,
     onnx_session,
 )
-from ganmc_utils.compress.search import Judge, Trial, best_of, climb
 from ganmc_utils.compress.students import count_nodes, predictions, round_thresholds
 from ganmc_utils.compress.teachers import Teacher
 from ganmc_utils.forests.models import first_trees
