@@ -416,6 +416,7 @@ WITH_INFINITY = X.assign(**{"mean area": np.inf})
     [
         ({"student": "oak"}, X, Y, "student: unknown family oak"),
         ({"source": "dream"}, X, Y, "source: unknown name dream"),
+        ({"source": "my.py:Draw"}, X, Y, "or give an object with sample(n, rng)"),
         ({"source": 3}, X, Y, "source: int is no source"),
         ({"source": "train_oob"}, X, Y, "needs the tool's own forest"),
         ({"source": lambda n, rng: X.head(3)}, X, Y, "3 rows where 500 were asked for"),

@@ -355,9 +355,9 @@ def make_source(asked: object, rows: TrainingRows) -> Source:
     if isinstance(asked, str):
         if asked in OTHER_TARGETS:
             return Train(rows)
-        if asked not in SOURCES:
-            names = ", ".join(SOURCE_NAMES)
-            raise data_error("source", f"unknown name {asked}", f"choose one of {names}")
+        if asked not in SOURCE_NAMES:
+            cure = f"choose one of {', '.join(SOURCE_NAMES)}, or give an object with sample(n, rng)"
+            raise data_error("source", f"unknown name {asked}", cure)
         return SOURCES[asked](rows)
     if hasattr(asked, "sample") and not hasattr(asked, "iloc") or callable(asked):
         return Own(asked, rows.columns)
