@@ -36,7 +36,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from ganmc_utils import ClassifierCompressor
 from ganmc_utils.compress import measures
 from ganmc_utils.compress.climbing import BYTES_BESIDE, BYTES_OF_NODE, climb, ladder_of, shortened
-from ganmc_utils.compress.judge import Judge, Trial, best_of, near_the_best, tried
+from ganmc_utils.compress.judge import NEAR, Judge, Trial, best_of, near_the_best, tried
 from ganmc_utils.compress.report import Peer, as_peer, fewer_trees, on_the_labels, pruned_tree
 from ganmc_utils.compress.search import LabelledRows, Search
 from ganmc_utils.compress.students import LADDERS, Design, count_nodes, predictions
@@ -279,7 +279,7 @@ def smallest(peers: list[Peer], judge: Judge) -> Peer:
     all_p = [peer.predict(judge.x) for peer in peers]
     kept = [peer for peer, p in zip(peers, all_p) if judge.is_kept(p, judge.standard_error(p))]
     if not kept:
-        near = near_the_best(np.array([judge.misfits(p) for p in all_p]))
+        near = near_the_best(np.array([judge.misfits(p) for p in all_p]), NEAR)
         kept = [peers[k] for k in near]
     return min(kept, key=lambda peer: peer.nodes)
 

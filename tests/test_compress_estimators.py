@@ -22,7 +22,7 @@ from ganmc_utils.compress import search
 from ganmc_utils.compress.climbing import overfits, steady
 from ganmc_utils.compress.columns import Columns, DataError
 from ganmc_utils.compress.estimators import ClassifierCompressor, RegressorCompressor
-from ganmc_utils.compress.judge import Judge, Trial, near_the_best
+from ganmc_utils.compress.judge import SURE, Judge, Trial, near_the_best
 from ganmc_utils.compress.measures import area_under_curve
 from ganmc_utils.compress.onnx_file import (
     onnx_inputs,
@@ -188,7 +188,7 @@ def test_auto_chooses_and_says_why():
     assert f"taught by {model.choice_.source}" in model.choice_.words
     trial = model.choice_.trial
     assert f"{trial.bytes:,} bytes" in model.choice_.words
-    assert trial.loss + trial.standard_error <= 0.01
+    assert trial.loss + SURE * trial.standard_error <= 0.01
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,8 @@ def test_models_near_the_best_are_those_that_validation_cannot_tell_from_it():
     noisy += 0.02 - (noisy - best).mean()
     as_good += 0.001 - (as_good - best).mean()
     misfits = np.array([worse, noisy, best, as_good])
-    assert list(near_the_best(misfits)) == [1, 2, 3]
+    assert list(near_the_best(misfits, 1)) == [1, 2, 3]
+    assert list(near_the_best(misfits, 0)) == [2]
 
 
 def test_a_family_is_climbed_until_larger_students_surely_overfit():
@@ -462,6 +463,14 @@ def test_probabilities_that_are_ordered_rightly_but_wrong_do_not_keep_the_limit(
     assert not judge.is_kept(shrunken, 0.0)
     by_hand = np.square(shrunken[:, 1] - y).mean() - np.square(p - y).mean()
     assert judge.excess_error(shrunken) == pytest.approx(by_hand)
+
+
+def test_a_limit_is_kept_where_the_loss_and_1_64_standard_errors_are_within_it():
+    y = np.tile([0, 1], 50)
+    p = np.column_stack([1 - y, y]).astype(float)
+    judge = Judge("auc", None, np.array([0, 1]), None, y, p, 0.0164, None, None, 0, np.inf)
+    assert judge.is_kept(p, 0.00999)
+    assert not judge.is_kept(p, 0.01001)
 
 
 @pytest.mark.parametrize("family", ["tree", "forest", "boosted"])

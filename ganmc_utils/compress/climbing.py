@@ -56,7 +56,7 @@ def overfits(trials: list[Trial]) -> bool:
     """
     if len(trials) < 3:
         return False
-    near = near_the_best(np.array([trial.misfits for trial in trials]))
+    near = near_the_best(np.array([trial.misfits for trial in trials]), n_errors=1)
     return near.max() < len(trials) - 2
 
 

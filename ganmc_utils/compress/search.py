@@ -297,7 +297,7 @@ class Search:
             sentences.append(
                 f"None of {len(trials)} students is sure to lose no more than "
                 f"{self.judge.max_loss:g}; {taught} of {size} is the smallest that validation "
-                f"cannot tell from the best ({loss})."
+                f"can hardly tell from the best ({loss})."
             )
         if self.judge.time_is_up():
             sentences.append("The time was up before all were tried: raise max_seconds for more.")
