@@ -19,7 +19,42 @@ from ganmc_utils.forests.data import check_row_lengths, first_names
 
 MEMORY_PER_BYTE = 5  # of a file: text becomes numbers, and both are there for a moment
 MAX_NUMERIC_CLASSES = 20  # a target of more different whole numbers is a regression's
-TRUSTED = ("sklearn.", "numpy.", "scipy.")  # what a teacher in a skops file may consist of
+# What a teacher in a skops file may consist of, beside the types that skops itself trusts. A prefix
+# such as "sklearn." is not enough: loading may call whatever is named, and scikit-learn and NumPy
+# hold functions that start other programs.
+TRUSTED = {
+    "numpy.dtype",
+    "numpy.mean",
+    "scipy.interpolate._bsplines.BSpline",
+    "sklearn._loss.loss.HalfTweedieLossIdentity",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.feature_selection._mutual_info.mutual_info_classif",
+    "sklearn.feature_selection._mutual_info.mutual_info_regression",
+    "sklearn.feature_selection._univariate_selection.chi2",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.feature_selection._univariate_selection.f_regression",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    "sklearn.gaussian_process.kernels.ConstantKernel",
+    "sklearn.gaussian_process.kernels.DotProduct",
+    "sklearn.gaussian_process.kernels.Matern",
+    "sklearn.gaussian_process.kernels.Product",
+    "sklearn.gaussian_process.kernels.RBF",
+    "sklearn.gaussian_process.kernels.RationalQuadratic",
+    "sklearn.gaussian_process.kernels.Sum",
+    "sklearn.gaussian_process.kernels.WhiteKernel",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.metrics._dist_metrics.ManhattanDistance64",
+    "sklearn.metrics._dist_metrics.MinkowskiDistance64",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+}
 PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
 
 
@@ -167,18 +202,18 @@ def load_teacher(path: str | Path, is_regression: bool) -> FrozenEstimator | Cal
 
 
 def load_skops(path: Path):
-    """The model of a skops file that consists of scikit-learn's types alone.
+    """The model of a skops file that consists of known types of scikit-learn alone.
 
     Raises:
         GanmcError: other types, or no skops file.
     """
     try:
         types = skops.io.get_untrusted_types(file=path)
-        strange = [name for name in types if not name.startswith(TRUSTED)]
+        strange = [name for name in types if name not in TRUSTED]
         if strange:
             raise user_error(
                 path,
-                f"holds types beyond scikit-learn ({first_names(strange)})",
+                f"holds what is not known to be safe ({first_names(strange)})",
                 "bring it as ONNX, or call ClassifierCompressor from Python",
             )
         return skops.io.load(path, trusted=types)
