@@ -489,3 +489,31 @@ def test_thresholds_between_neighbouring_float32_numbers_are_float32(family):
     model = onnx_model(columns, student, np.array([0, 1]))
     p = onnx_predictions(onnx_session(model), onnx_inputs(columns, x))
     np.testing.assert_array_equal(p.argmax(1), target.argmax(1))
+
+
+SMALL = X[["mean area", "mean radius", "mean texture"]]
+IN_ANOTHER_ORDER = SMALL[["mean radius", "mean texture", "mean area"]]
+LEARNER = ClassifierCompressor(RandomForestClassifier(3), "tree", "jitter", **QUICK)
+
+
+@pytest.mark.parametrize(
+    "rows, y, says",
+    [
+        (IN_ANOTHER_ORDER, Y, "X_report: column 1 is mean radius where mean area is expected"),
+        (SMALL.set_axis(list("abc"), axis=1), Y, "X_report: column 1 is a where mean area"),
+        (SMALL.rename(columns={"mean texture": "z"}), Y, "column 3 is z where mean texture"),
+        (SMALL.iloc[:, :2], Y, "X_report: 2 columns where 3 are expected"),
+        (SMALL, None, "y_report: is missing; give X_report and y_report"),
+        (None, Y, "X_report: is missing; give X_report and y_report"),
+    ],
+)
+def test_report_rows_that_are_not_like_the_training_rows_are_refused(rows, y, says):
+    with pytest.raises(DataError) as raised:
+        clone(LEARNER).search_of(SMALL, Y, rows, y)
+    assert says in str(raised.value)
+
+
+def test_names_that_are_no_texts_count_too():
+    numbered = SMALL.set_axis([0, 1, 2], axis=1)
+    with pytest.raises(DataError, match="column 1 is 2 where 0 is expected"):
+        clone(LEARNER).search_of(numbered, Y, numbered[[2, 1, 0]], Y)

@@ -120,23 +120,36 @@ class Columns(TransformerMixin, BaseEstimator):
         ]
         return ColumnTransformer([block for block in blocks if block[2]])
 
-    def transform(self, X) -> np.ndarray:
+    def transform(self, X, where: str = "X") -> np.ndarray:
         """Raw rows -> matrix, float32 (n, d).
 
+        Args:
+            X: raw rows; of a DataFrame the names count where training had names, too.
+            where: what an error calls them.
+
         Raises:
-            DataError: other columns than in training, infinity.
+            DataError: other columns than in training, or in another order; infinity.
         """
         check_is_fitted(self)
         frame = as_frame(X)
         if frame.shape[1] != len(self.names_):
             raise data_error(
-                "X",
+                where,
                 f"{frame.shape[1]} columns where {len(self.names_)} are expected",
                 f"bring {first_names(self.names_)}",
             )
-        return self.transformer_.transform(self.texts(frame)).astype(np.float32)
+        names = [str(name) for name in frame.columns]
+        if self.is_frame_ and isinstance(X, pd.DataFrame) and names != self.names_:
+            pairs = enumerate(zip(names, self.names_), 1)
+            number, (name, expected) = next(pair for pair in pairs if pair[1][0] != pair[1][1])
+            raise data_error(
+                where,
+                f"column {number} is {name} where {expected} is expected",
+                "bring the columns of the training rows, in their order",
+            )
+        return self.transformer_.transform(self.texts(frame, where)).astype(np.float32)
 
-    def number_block(self, frame: pd.DataFrame) -> np.ndarray:
+    def number_block(self, frame: pd.DataFrame, where: str = "X") -> np.ndarray:
         """The numbers of a frame as float32 (n, n_numbers), NaN where missing.
 
         Raises:
@@ -146,7 +159,7 @@ class Columns(TransformerMixin, BaseEstimator):
             wide = frame.iloc[:, self.numbers_].to_numpy(np.float64, na_value=np.nan)
         except (ValueError, TypeError) as failed:
             raise data_error(
-                "X", f"not a number ({failed})", "bring numbers as in training"
+                where, f"not a number ({failed})", "bring numbers as in training"
             ) from None
         with np.errstate(over="ignore"):
             numbers = wide.astype(np.float32)
@@ -160,9 +173,9 @@ class Columns(TransformerMixin, BaseEstimator):
             )
         return numbers
 
-    def texts(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def texts(self, frame: pd.DataFrame, where: str = "X") -> pd.DataFrame:
         """What the transformer takes: float32 numbers, categories as texts or None."""
-        columns = dict(zip(self.numbers_, self.number_block(frame).T))
+        columns = dict(zip(self.numbers_, self.number_block(frame, where).T))
         for j in self.categories_:
             values = frame.iloc[:, j].astype(object)
             columns[j] = values.map(str, na_action="ignore").to_numpy(object, na_value=None)

@@ -113,6 +113,9 @@ class Compressor(BaseEstimator):
         if y is None:
             name = type(self).__name__
             raise ValueError(f"{name} requires y to be passed, but the target y is None")
+        if (X_report is None) != (y_report is None):
+            absent = "X_report" if X_report is None else "y_report"
+            raise data_error(absent, "is missing", "give X_report and y_report, or neither")
         frame = as_frame(X)
         validate_data(self, X, skip_check_array=True)
         y = self.learn_target(y)
@@ -128,7 +131,8 @@ class Compressor(BaseEstimator):
         if X_report is None:
             x_report, y_report = matrix[positions["report"]], y[positions["report"]]
         else:
-            x_report, y_report = self.columns_.transform(X_report), self.known_target(y_report)
+            x_report = self.columns_.transform(X_report, "X_report")
+            y_report = self.known_target(y_report)
             check_consistent_length(x_report, y_report)
         x_train, y_train = matrix[positions["train"]], y[positions["train"]]
         classes = self.class_names()
@@ -217,9 +221,9 @@ class Compressor(BaseEstimator):
     def matrix_of(self, X) -> np.ndarray:
         """Raw rows as the matrix that the student takes, (n, d)."""
         check_is_fitted(self)
-        frame = as_frame(X)
+        as_frame(X)  # what is no table is told in scikit-learn's own words
         validate_data(self, X, skip_check_array=True, reset=False)
-        return self.columns_.transform(frame)
+        return self.columns_.transform(X)
 
     @property
     def report_(self):
