@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.ensemble import (
@@ -517,3 +518,52 @@ def test_names_that_are_no_texts_count_too():
     numbered = SMALL.set_axis([0, 1, 2], axis=1)
     with pytest.raises(DataError, match="column 1 is 2 where 0 is expected"):
         clone(LEARNER).search_of(numbered, Y, numbered[[2, 1, 0]], Y)
+
+
+class WithoutSample:
+    sample = 3
+
+
+class Failing:
+    def sample(self, n, rng):
+        raise ZeroDivisionError("no luck")
+
+
+def array_of(n, rng):
+    return torch.zeros(n, 3, requires_grad=True)
+
+
+BAD_SOURCES = {
+    "rows in another order": (IN_ANOTHER_ORDER, "source: column 1 is mean radius where mean area"),
+    "a function of such rows": (lambda n, rng: IN_ANOTHER_ORDER.head(n), "source: column 1 is"),
+    "renamed columns": (SMALL.set_axis(list("abc"), axis=1), "source: column 1 is a where"),
+    "nothing but NaN": (SMALL * np.nan, "569 of 569 rows hold no value"),
+    "a function of NaN": (lambda n, rng: np.full((n, 3), np.nan), "rows hold no value"),
+    "an empty column": (SMALL.assign(**{"mean area": np.nan}), "all values of column mean area"),
+    "no rows": (SMALL.head(0), "source: 0 rows"),
+    "what raises": (Failing(), "source: fails (ZeroDivisionError: no luck); mend it"),
+    "what takes no n": (lambda: SMALL, "source: fails (TypeError"),
+    "None": (lambda n, rng: None, "give raw rows as a DataFrame or an array"),
+    "a text": (lambda n, rng: "rows", "give raw rows as a DataFrame or an array"),
+    "an empty pair": (lambda n, rng: (), "give raw rows as a DataFrame or an array"),
+    "a class": (Failing, "source: Failing is a class; make an instance"),
+    "no method": (WithoutSample(), "WithoutSample is no source"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SOURCES)
+def test_a_source_that_cannot_be_used_is_one_line(case):
+    source, says = BAD_SOURCES[case]
+    options = {"teacher": RandomForestClassifier(3), "student": "tree", "source": source}
+    with pytest.raises(DataError) as raised:
+        ClassifierCompressor(**options, **QUICK).fit(SMALL, Y)
+    assert says in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_source_may_give_tensors():
+    columns = Columns().fit(SMALL, Y)
+    rows = TrainingRows(columns.transform(SMALL), Y.to_numpy(), columns)
+    rng = np.random.default_rng(0)
+    assert make_source(array_of, rows).sample(7, rng)[0].shape == (7, 3)
+    assert make_source(torch.ones(9, 3), rows).sample(7, rng)[0].shape == (7, 3)

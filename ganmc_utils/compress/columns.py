@@ -10,8 +10,11 @@ Trees take it as it is. What needs standardized features brings its own scaler (
 student always takes raw rows.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
+import torch
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
@@ -33,6 +36,20 @@ class DataError(GanmcError, ValueError):
 def data_error(where: object, problem: str, cure: str) -> DataError:
     """The DataError "where: problem; cure"."""
     return DataError(str(user_error(where, problem, cure)))
+
+
+def called(where: str, cure: str, function: Callable, *arguments):
+    """function(*arguments), with whatever the user's own code may raise as one line."""
+    try:
+        return function(*arguments)
+    except Exception as failed:
+        problem = f"fails ({type(failed).__name__}: {failed})"
+        raise data_error(where, problem, cure) from failed
+
+
+def detached(values: object):
+    """A torch tensor as a numpy array; anything else as it is."""
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
 
 
 def as_frame(X) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_array
 
-from ganmc_utils.compress.columns import Columns, data_error
+from ganmc_utils.compress.columns import Columns, as_frame, called, data_error, detached
 from ganmc_utils.core.paths import thread_count
 from ganmc_utils.core.registry import Registry
 from ganmc_utils.core.source import Source
@@ -302,12 +302,12 @@ class Own(Source):
         """Draw n rows.
 
         Raises:
-            DataError: not n rows, or other columns.
+            DataError: it fails, or gives other than n rows of the columns.
         """
         function = getattr(self.draw, "sample", self.draw)
-        drawn = function(n, rng)
-        raw = drawn[0] if isinstance(drawn, tuple) else drawn
-        x = self.columns.transform(raw)
+        drawn = called("source", "mend it", function, n, rng)
+        raw = drawn[0] if isinstance(drawn, tuple) and drawn else drawn
+        x = matrix_of_source(raw, self.columns)
         if len(x) != n:
             raise data_error("source", f"{len(x)} rows where {n} were asked for", "return n rows")
         return x, None
@@ -327,8 +327,30 @@ class Unlabelled(Source):
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, None]:
         """Draw n of the rows without replacement; all where there are no more."""
-        x = self.columns.transform(self.raw)
+        x = matrix_of_source(self.raw, self.columns)
         return x[rng.permutation(len(x))[:n]], None
+
+
+def matrix_of_source(raw: object, columns: Columns) -> np.ndarray:
+    """Raw rows of a source of the user's own as the matrix of columns.
+
+    Raises:
+        DataError: no rows, rows without a value, other columns, a column that has become empty.
+    """
+    cure = "give raw rows as a DataFrame or an array (n, columns)"
+    raw = called("source", cure, detached, raw)
+    frame = called("source", cure, as_frame, raw)
+    n_empty = int(frame.isna().all(axis=1).sum())
+    if n_empty or not len(frame):
+        problem = f"{n_empty} of {len(frame)} rows hold no value" if n_empty else "0 rows"
+        raise data_error("source", problem, "give rows that hold some")
+    x = columns.transform(raw, "source")
+    never_missing = [j for j in columns.numbers_ if j not in columns.flagged_]
+    for j in never_missing:
+        if frame.iloc[:, j].isna().all():
+            problem = f"all values of column {columns.names_[j]} are missing"
+            raise data_error("source", problem, "give values, as the training rows have them")
+    return x
 
 
 # By name; each is built from the training rows alone.
@@ -359,11 +381,16 @@ def make_source(asked: object, rows: TrainingRows) -> Source:
             cure = f"choose one of {', '.join(SOURCE_NAMES)}, or give an object with sample(n, rng)"
             raise data_error("source", f"unknown name {asked}", cure)
         return SOURCES[asked](rows)
-    if hasattr(asked, "sample") and not hasattr(asked, "iloc") or callable(asked):
-        return Own(asked, rows.columns)
+    if isinstance(asked, type):
+        raise data_error(
+            "source", f"{asked.__name__} is a class", f"make an instance: {asked.__name__}(...)"
+        )
     if hasattr(asked, "iloc"):
         return Unlabelled(asked, rows.columns)
+    if callable(getattr(asked, "sample", asked)):
+        return Own(asked, rows.columns)
     try:
+        asked = detached(asked)
         return Unlabelled(check_array(asked, ensure_all_finite=False), rows.columns)
     except ValueError:
         raise data_error(
