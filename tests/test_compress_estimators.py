@@ -567,3 +567,29 @@ def test_a_source_may_give_tensors():
     rng = np.random.default_rng(0)
     assert make_source(array_of, rows).sample(7, rng)[0].shape == (7, 3)
     assert make_source(torch.ones(9, 3), rows).sample(7, rng)[0].shape == (7, 3)
+
+
+TOO_LONG = {
+    "seconds since 1970": 1.7e9 + np.arange(300),
+    "three of them": np.tile(1.7e9 + np.array([0.0, 1.0, 200.0]), 100),
+    "whole numbers beyond 2^53": 10**17 + 7 * np.arange(300),
+    "with missing ones": pd.array([None, *(10**17 + np.arange(299))], "Int64"),
+    "too small ones": 1e-46 * np.arange(300),
+}
+
+
+@pytest.mark.parametrize("case", TOO_LONG)
+def test_numbers_that_float32_cannot_tell_apart_are_refused(case):
+    frame = pd.DataFrame({"a": np.arange(300), "b": TOO_LONG[case]})
+    with pytest.raises(DataError) as raised:
+        Columns().fit(frame, np.arange(300.0))
+    assert str(raised.value).startswith("column b: different numbers are equal in float32 (")
+
+
+@pytest.mark.parametrize("size", [300, 200_000])
+def test_numbers_that_meet_in_float32_by_chance_are_taken(size):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"normal": rng.normal(size=size), "place": 40.7 + rng.random(size)})
+    frame["seconds of a year"] = 1.7e9 + rng.integers(0, 3e7, size)
+    frame["less their smallest"] = np.arange(size)
+    Columns().fit(frame, np.zeros(size))

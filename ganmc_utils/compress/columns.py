@@ -26,6 +26,8 @@ from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.forests.data import first_names
 
 MAX_KINDS = 64  # categories of a column; a column of more is text
+COMPARED = 1000  # values of a column that are compared in float32, from smallest to largest
+MERGED = 0.02  # share of them that may become equal: of fewer than 50 none, of thousands by chance
 UNKNOWN = -1  # code of a missing category, and of one that training did not have
 
 
@@ -100,7 +102,8 @@ class Columns(TransformerMixin, BaseEstimator):
             y: a number for each row, whose mean orders the categories (n,).
 
         Raises:
-            DataError: duplicate names, a column without values, infinity, dates, text.
+            DataError: duplicate names, a column without values, infinity, dates, text, numbers
+                that float32 cannot tell apart.
         """
         frame = as_frame(X)
         self.is_frame_ = isinstance(X, pd.DataFrame)
@@ -113,6 +116,8 @@ class Columns(TransformerMixin, BaseEstimator):
         for j in positions:
             check_column(frame.iloc[:, j], self.names_[j])
         numbers = self.number_block(frame)
+        for j in self.numbers_:
+            check_float32(frame.iloc[:, j], f"column {self.names_[j]}")
         missing = np.isnan(numbers)
         self.flagged_ = [self.numbers_[k] for k in np.flatnonzero(missing.any(0))]
         self.whole_ = np.all(missing | (numbers == np.round(numbers)), axis=0)
@@ -260,6 +265,19 @@ def check_column(column: pd.Series, name: str) -> None:
             where,
             f"{n_kinds} different texts",
             f"drop it, or group them into at most {MAX_KINDS} categories",
+        )
+
+
+def check_float32(numbers: pd.Series, where: str) -> None:
+    """Raises DataError for numbers of which float32, with its 24 bits, makes many equal."""
+    kinds = np.sort(np.asarray(numbers.dropna().unique()))
+    some = kinds[np.linspace(0, len(kinds) - 1, min(len(kinds), COMPARED)).astype(int)]
+    n_left = len(np.unique(some.astype(np.float32)))
+    if n_left < (1 - MERGED) * len(some):
+        raise data_error(
+            where,
+            f"different numbers are equal in float32 ({n_left} are left of {len(some)})",
+            "subtract their smallest, or choose another unit",
         )
 
 
