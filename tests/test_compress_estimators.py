@@ -593,3 +593,42 @@ def test_numbers_that_meet_in_float32_by_chance_are_taken(size):
     frame["seconds of a year"] = 1.7e9 + rng.integers(0, 3e7, size)
     frame["less their smallest"] = np.arange(size)
     Columns().fit(frame, np.zeros(size))
+
+
+REGRESSION = RegressorCompressor(RandomForestRegressor(3), "tree", "jitter", **QUICK)
+AREA = X["mean area"].to_numpy()
+
+
+@pytest.mark.parametrize(
+    "compressor, y, y_report, says",
+    [
+        (REGRESSION, AREA * 1e39, None, "y: values of up to 2.501e+42, which float32 cannot hold"),
+        (REGRESSION, AREA * 1e160, None, "y: values of up to 2.501e+163"),
+        (REGRESSION, AREA * 1e-50, None, "y: values of up to 2.501e-47"),
+        (REGRESSION, 1e17 + AREA, None, "y: different numbers are equal in float32"),
+        (REGRESSION, AREA, AREA * 1e39, "y_report: values of up to"),
+        (REGRESSION, AREA * 0 + 3, None, "y: one value only"),
+        (REGRESSION, AREA, AREA * 0 + 3, "y_report: one value only"),
+        (LEARNER, Y, Y * 0, "y_report: one class only"),
+        (LEARNER, THREE[: len(X)], Y * 0, "y_report: one class only"),
+        (LEARNER, Y, Y * 3, "y_report: unknown classes"),
+        (LEARNER, Y, Y.where(Y.index > 3), "y_report: 4 labels are missing"),
+    ],
+)
+def test_targets_that_define_no_score_or_exceed_float32_are_refused(compressor, y, y_report, says):
+    rows = None if y_report is None else SMALL
+    with pytest.raises(DataError) as raised:
+        clone(compressor).search_of(SMALL, y, rows, y_report)
+    assert str(raised.value).startswith(says)
+
+
+def test_a_report_of_one_row_is_refused():
+    for compressor, y in ((LEARNER, Y), (REGRESSION, AREA)):
+        with pytest.raises(DataError, match="y_report: one (class|value) only"):
+            clone(compressor).search_of(SMALL, y, SMALL.head(1), y[:1])
+
+
+def test_a_teacher_of_values_beyond_float32_is_refused():
+    compressor = clone(REGRESSION).set_params(teacher=lambda rows: np.full(len(rows), 1e39))
+    with pytest.raises(DataError, match="teacher: values of up to 1e.39"):
+        compressor.search_of(SMALL, AREA)

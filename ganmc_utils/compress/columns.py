@@ -28,6 +28,7 @@ from ganmc_utils.forests.data import first_names
 MAX_KINDS = 64  # categories of a column; a column of more is text
 COMPARED = 1000  # values of a column that are compared in float32, from smallest to largest
 MERGED = 0.02  # share of them that may become equal: of fewer than 50 none, of thousands by chance
+LARGEST_VALUE = 1e36  # of a regression: students add up float32 numbers, which end at 3e38
 UNKNOWN = -1  # code of a missing category, and of one that training did not have
 
 
@@ -279,6 +280,14 @@ def check_float32(numbers: pd.Series, where: str) -> None:
             f"different numbers are equal in float32 ({n_left} are left of {len(some)})",
             "subtract their smallest, or choose another unit",
         )
+
+
+def check_values(values: np.ndarray, where: str) -> None:
+    """Raises DataError for values of a regression, (n,), beyond what students can learn."""
+    largest = np.abs(values).max()
+    if largest > LARGEST_VALUE or 0 < largest < 1 / LARGEST_VALUE:
+        problem = f"values of up to {largest:g}, which float32 cannot hold"
+        raise data_error(where, problem, "choose another unit")
 
 
 def kinds_by_mean(column: pd.Series, y: np.ndarray) -> list:

@@ -19,7 +19,13 @@ from sklearn.utils.validation import (
 )
 
 from ganmc_utils.compress import students
-from ganmc_utils.compress.columns import Columns, as_frame, data_error
+from ganmc_utils.compress.columns import (
+    Columns,
+    as_frame,
+    check_float32,
+    check_values,
+    data_error,
+)
 from ganmc_utils.compress.judge import Judge
 from ganmc_utils.compress.measures import metric_of
 from ganmc_utils.compress.search import Search
@@ -118,10 +124,10 @@ class Compressor(BaseEstimator):
             raise data_error(absent, "is missing", "give X_report and y_report, or neither")
         frame = as_frame(X)
         validate_data(self, X, skip_check_array=True)
+        if len(frame) == 1:
+            raise data_error("X", "1 sample", f"bring {MIN_ROWS} rows or more")
         y = self.learn_target(y)
         check_consistent_length(frame, y)
-        if len(frame) < 2:
-            raise data_error("X", "1 sample", f"bring {MIN_ROWS} rows or more")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         positions = self.deal(y, seed, X_report is None)
 
@@ -311,11 +317,10 @@ class ClassifierCompressor(ClassifierMixin, Compressor):
             ValueError: missing labels, one class, a continuous target, more than 100 classes.
         """
         y = column_or_1d(y, warn=True)
-        check_labels(y)
+        check_labels(y, "y")
         check_classification_targets(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise data_error("y", "one class only", "bring rows of two classes or more")
+        check_several(self.classes_, "y", "class")
         if len(self.classes_) > MAX_CLASSES:
             raise data_error(
                 "y",
@@ -328,13 +333,15 @@ class ClassifierCompressor(ClassifierMixin, Compressor):
         """Labels as numbers of the classes that are known already.
 
         Raises:
-            DataError: another class among them.
+            DataError: another class among them, or one class alone.
         """
         y = column_or_1d(y)
-        check_labels(y)
-        strange = set(np.unique(y)) - set(self.classes_)
+        check_labels(y, "y_report")
+        known = np.unique(y)
+        strange = set(known) - set(self.classes_)
         if strange:
             raise data_error("y_report", f"unknown classes {sorted(strange)}", "leave them out")
+        check_several(known, "y_report", "class")
         return np.searchsorted(self.classes_, y)
 
     def class_names(self) -> np.ndarray:
@@ -376,20 +383,13 @@ class RegressorCompressor(RegressorMixin, Compressor):
         """Values as float64 (n,).
 
         Raises:
-            ValueError: NaN, infinity, no numbers.
+            ValueError: NaN, infinity, no numbers, one value only, values that float32 cannot hold.
         """
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind not in "biuf":
-            try:
-                y = y.astype(np.float64)
-            except (ValueError, TypeError):
-                raise data_error(
-                    "y", "no numbers", "use ClassifierCompressor for classes"
-                ) from None
-        assert_all_finite(y, input_name="y")
-        return y.astype(np.float64)
+        return numbers_of(y, "y")
 
-    known_target = learn_target
+    def known_target(self, y) -> np.ndarray:
+        """As `learn_target`, of the report rows."""
+        return numbers_of(y, "y_report")
 
     def class_names(self) -> None:
         """None: there are no classes."""
@@ -401,10 +401,32 @@ class RegressorCompressor(RegressorMixin, Compressor):
         return students.predictions(self.student_, matrix)
 
 
-def check_labels(y: np.ndarray) -> None:
+def numbers_of(y, where: str) -> np.ndarray:
+    """The values of a regression as float64 (n,); see RegressorCompressor.learn_target."""
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind not in "biuf":
+        try:
+            y = y.astype(np.float64)
+        except (ValueError, TypeError):
+            raise data_error(where, "no numbers", "use ClassifierCompressor for classes") from None
+    assert_all_finite(y, input_name=where)
+    check_values(y.astype(np.float64), where)
+    kinds = pd.Series(y)
+    check_several(kinds.unique(), where, "value")
+    check_float32(kinds, where)
+    return y.astype(np.float64)
+
+
+def check_several(kinds: np.ndarray, where: str, noun: str) -> None:
+    """Raises DataError where all rows are of one class or value: no score is defined."""
+    if len(kinds) < 2:
+        raise data_error(where, f"one {noun} only", "bring rows of two or more")
+
+
+def check_labels(y: np.ndarray, where: str) -> None:
     """Raises DataError where labels are missing."""
     n_missing = int(pd.isna(y).sum())
     if n_missing:
-        raise data_error("y", f"{n_missing} labels are missing (NaN)", "label or drop those rows")
+        raise data_error(where, f"{n_missing} labels are missing (NaN)", "label or drop those rows")
     if y.dtype.kind == "f":
-        assert_all_finite(y, input_name="y")
+        assert_all_finite(y, input_name=where)

@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ganmc_utils.compress.columns import Columns, data_error
+from ganmc_utils.compress.columns import Columns, check_values, data_error
 from ganmc_utils.compress.students import count_nodes
 from ganmc_utils.core.paths import thread_count
 from ganmc_utils.forests.data import first_names
@@ -106,6 +106,8 @@ def checked_predictions(raw: object, n: int, n_classes: int) -> np.ndarray:
         raise data_error(
             "teacher", f"NaN or infinity for {n_bad} of {n} rows", "repair its predictions"
         )
+    if not n_classes:
+        check_values(p, "teacher")
     if n_classes and (p.min() < -TOLERANCE or np.abs(p.sum(1) - 1).max() > TOLERANCE):
         raise data_error(
             "teacher",
