@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from helpers import TOY, toy_parameters
+from helpers import TOY, at_toy_size, defaults, toy_parameters
 
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.meaning import result_key
-from ganmc_utils.core.parameters import Network
+from ganmc_utils.core.parameters import Network, check_dict
 from ganmc_utils.core.store import Store
 from ganmc_utils.networks.experiment import mixture
 from ganmc_utils.networks.models import NETWORKS, make_network
@@ -117,3 +117,115 @@ def test_parameters_refuse_what_cannot_be_made(mine):
     with pytest.raises(ValueError, match="a name alone is a trained network of your own"):
         Network.model_validate("cnn5")
     assert Network.model_validate("mine.py:trained").epochs == 0
+
+
+LAYER = "nn.Linear(in_channels * image_size**2, num_classes)"
+LOGITS = "self.layer(x.flatten(1))"
+UNUSABLE = [
+    # layer, logits, what the line must say
+    (LAYER.replace("num_classes", "3"), LOGITS, "gives numbers of shape (2, 3) for 2 images"),
+    (LAYER.replace("num_classes", "1"), LOGITS, "it must give logits (2, 10), one a class"),
+    (LAYER, f"{LOGITS}[:1]", "gives numbers of shape (1, 10) for 2 images"),
+    (LAYER, f"{LOGITS}[:1] if self.training else {LOGITS}", "gives numbers of shape (1, 10)"),
+    (LAYER, "self.layer(x)", "fails on images of shape (2, 1, 8, 8) (RuntimeError"),
+    (LAYER, "self.forward(x)", "fails on images of shape (2, 1, 8, 8) (RecursionError"),
+    (LAYER, "None", "gives NoneType; it must give a tensor of logits"),
+    (LAYER, f"({LOGITS}, x)", "gives tuple; it must give a tensor of logits"),
+    (LAYER, f"{LOGITS}.argmax(1)", "gives torch.int64; it must give a tensor of logits"),
+    (LAYER, f"{LOGITS} / 0", "gives logits that are not finite"),
+    (LAYER, f"{LOGITS}.detach()", "has nothing to learn with; let its weights require"),
+    (f"{LAYER}.requires_grad_(False)", LOGITS, "has nothing to learn with; let its weights"),
+    ("None", "x.flatten(1)[:, :10]", "has no weights; give a network that learns"),
+    (f"{LAYER}.to('meta')", LOGITS, "has weights without values"),
+    ("nn.LazyLinear(num_classes)", LOGITS, "has weights without values"),
+    ("1 / 0", LOGITS, "cannot be made (ZeroDivisionError: division by zero); mend it"),
+    ("exec('raise SystemExit(4)')", LOGITS, "cannot be made (SystemExit: 4); mend it"),
+]
+
+
+def network_of(layer, logits):
+    return f"""
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, in_channels, image_size, num_classes):
+        super().__init__()
+        self.layer = {layer}
+
+    def forward(self, x):
+        return {logits}
+"""
+
+
+def refused(words, notebook="03_augmentation", role="student", **given):
+    """Assert that a chapter's parameters are refused in one line because of a network."""
+    at_size = defaults(notebook) | at_toy_size(notebook)
+    with pytest.raises(GanmcError) as failed:
+        check_dict(notebook, at_size | {role: at_size[role] | given})
+    line = str(failed.value)
+    assert words in line and "\n" not in line and len(line) < 800
+    assert line.startswith(f"{notebook}: parameter values: {role}: ")
+
+
+@pytest.mark.parametrize("layer, logits, words", UNUSABLE)
+def test_a_network_of_no_use_is_told_before_any_work(mine, layer, logits, words):
+    mine.write_text(network_of(layer, logits))
+    refused(words, network="mine.py:Net", width=None)
+
+
+@pytest.mark.parametrize(
+    "notebook, role",
+    [
+        ("00_teachers_and_gan", "teacher"),
+        ("01_dnn_compression", "other_student"),
+        ("01_dnn_compression", "dropout_teacher"),
+        ("07_compression_score", "classifier"),
+    ],
+)
+def test_so_it_is_in_every_role(mine, notebook, role):
+    mine.write_text(network_of("None", "x"))
+    refused("has no weights", notebook, role, network="mine.py:Net", width=None)
+
+
+def test_so_it_is_in_the_pairs(mine):
+    mine.write_text(network_of("None", "x"))
+    given = defaults("01_dnn_compression") | at_toy_size("01_dnn_compression")
+    (pair,) = given["pairs"]
+    pair = pair | {"teacher": pair["teacher"] | {"network": "mine.py:Net", "width": None}}
+    with pytest.raises(GanmcError, match=r"pairs\.0\.teacher: mine\.py:Net: has no weights"):
+        check_dict("01_dnn_compression", given | {"pairs": [pair]})
+
+
+def test_what_is_no_network_or_always_the_same_one_is_told(mine):
+    own = {"network": "mine.py:net", "width": None}
+    takes = "def net(in_channels, image_size, num_classes):\n"
+    mine.write_text(f"{takes}    return None\n")
+    refused("mine.py:net: NoneType is no network; give a torch.nn.Module", **own)
+    one = f"from torch import nn\nNET = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n{takes}"
+    mine.write_text(f"{one}    return NET\n")
+    refused("gives the same network twice; make it anew", **own)
+    at_size = defaults("03_augmentation") | at_toy_size("03_augmentation")
+    p = check_dict("03_augmentation", at_size | {"teacher": "mine.py:net"})
+    assert p.teacher.epochs == 0, "one that comes trained may be the same each time"
+
+
+def test_bfloat16_needs_layers_in_a_row(mine):
+    mine.write_text(network_of(LAYER, LOGITS))
+    own = {"network": "mine.py:Net", "width": None, "precision": "bfloat16"}
+    refused("is no plain nn.Sequential, which precision bfloat16 needs; return one, or set", **own)
+    mine.write_text(CODE)
+    toy_parameters("03_augmentation", student=TOY["student"] | own | {"network": "mine.py:net"})
+
+
+def test_a_network_of_the_book_that_cannot_take_the_images_is_told_before_any_work():
+    refused("lenet_authors: images of 8 x 8 leave 0 x 0 pixels", network="lenet_authors")
+
+
+def test_trying_a_network_leaves_random_numbers_as_they_were(mine):
+    mine.write_text(network_of(LAYER, "nn.functional.dropout(" + LOGITS + ")"))
+    before = torch.get_rng_state()
+    toy_parameters(
+        "03_augmentation", student=TOY["student"] | {"network": "mine.py:Net", "width": None}
+    )
+    assert torch.equal(torch.get_rng_state(), before)

@@ -91,6 +91,7 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 ROWS_OF_TABLE = {"breast_cancer": 569, "magic": 19_020}
 IMAGES_OF_PARTS = {"digits": (1_097, 700), "cifar10": (50_000, 10_000)}  # training, test
 SIZE_OF_IMAGES = {"digits": 8, "cifar10": 32}
+CHANNELS_AND_CLASSES = {"digits": (1, 10), "cifar10": (3, 10)}
 
 
 def without_repeats(values: list) -> list:
@@ -477,7 +478,27 @@ class NetworkModels(Parameters):
 
     def batches(self) -> dict[str, int]:
         """Batch of everything that is trained on the training images, by its parameter."""
-        return {name: getattr(self, name).batch for name in ("teacher", "student", "gan")}
+        of_networks = {name: network.batch for name, network in self.networks().items()}
+        return of_networks | {"gan": self.gan.batch}
+
+    @model_validator(mode="after")
+    def check_that_networks_take_the_images(self) -> "NetworkModels":
+        """No network is found to be of no use after others were trained."""
+        from ganmc_utils.core.own_network import check_network  # imports torch, which takes seconds
+
+        if self.data.name not in CHANNELS_AND_CLASSES:
+            return self
+        channels, n_classes = CHANNELS_AND_CLASSES[self.data.name]
+        for name, network in self.networks().items():
+            try:
+                check_network(network, channels, self.data.image_size, n_classes)
+            except GanmcError as failed:
+                raise ValueError(f"{name}: {failed}") from None
+        return self
+
+    def networks(self) -> dict[str, Network]:
+        """All networks, by their parameters."""
+        return {"teacher": self.teacher, "student": self.student}
 
 
 class NetworkChapter(NetworkModels):
@@ -562,15 +583,15 @@ class DnnCompression(SetChapter):
     )
     pairs: list[Pair] = Field(description="The rows of Table 1. Empty: none is trained.")
 
-    def batches(self) -> dict[str, int]:
-        """Of the second student, the teacher with dropout and the pairs as well."""
-        batches = super().batches() | {"other_student": self.other_student.batch}
+    def networks(self) -> dict[str, Network]:
+        """The second student, the teacher with dropout and the pairs as well."""
+        networks = super().networks() | {"other_student": self.other_student}
         if self.dropout_teacher:
-            batches["dropout_teacher"] = self.dropout_teacher.batch
+            networks["dropout_teacher"] = self.dropout_teacher
         for i, pair in enumerate(self.pairs):
-            batches[f"pairs.{i}.teacher"] = pair.teacher.batch
-            batches[f"pairs.{i}.student"] = pair.student.batch
-        return batches
+            networks[f"pairs.{i}.teacher"] = pair.teacher
+            networks[f"pairs.{i}.student"] = pair.student
+        return networks
 
     @model_validator(mode="after")
     def check_that_folds_fill_a_batch(self) -> "DnnCompression":
@@ -698,10 +719,13 @@ class CompressionScores(NetworkChapter):
         "name in chapter 06."
     )
 
+    def networks(self) -> dict[str, Network]:
+        """The classifier as well."""
+        return super().networks() | {"classifier": self.classifier}
+
     def batches(self) -> dict[str, int]:
-        """Of the scores' networks as well."""
-        of_scores = {"classifier": self.classifier.batch, "score": self.score.batch}
-        return super().batches() | of_scores
+        """Of the score's students as well."""
+        return super().batches() | {"score": self.score.batch}
 
     @model_validator(mode="after")
     def check_that_levels_are_levels(self) -> "CompressionScores":
