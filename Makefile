@@ -5,7 +5,13 @@ CORES   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 PYTHON  ?= python3
 BIN     := .venv/bin
 RUN     := results/$(PROFILE)
-WHERE   := $(if $(EXECUTOR),--workflow-profile cluster/$(EXECUTOR),--cores $(CORES))
+# What was asked for reaches the recipes as variables of the shell: one word, whatever it holds.
+export RUN
+export ASKED_PROFILE  := $(PROFILE)
+export ASKED_CORES    := $(CORES)
+export ASKED_UNITS    := $(UNITS)
+export ASKED_EXECUTOR := $(EXECUTOR)
+WHERE   := $(if $(EXECUTOR),--workflow-profile "cluster/$$ASKED_EXECUTOR",--cores "$$ASKED_CORES")
 PARTS   := notebooks records figures tables
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 ifdef DATA_DIR
@@ -16,22 +22,22 @@ endif
 .PHONY: test-compress test-stages test-cluster
 
 book: run
-	@rm -rf $(RUN)/site/published && mkdir -p $(RUN)/site/published
-	@cp -r _config.yml _toc.yml CHANGELOG.md book $(RUN)/site/
-	@for part in $(PARTS); do cp -r $(RUN)/$$part $(RUN)/site/published/; done
-	@cp -r published/benchmarks published/data_cards $(RUN)/site/published/
-	@python -m ganmc_utils.report.reproduction $(RUN)/site/published
-	@jupyter-book build -q -W -n --keep-going $(RUN)/site
-	@echo "Open $(CURDIR)/$(RUN)/site/_build/html/index.html"
+	@rm -rf "$$RUN/site/published" && mkdir -p "$$RUN/site/published"
+	@cp -r _config.yml _toc.yml CHANGELOG.md book "$$RUN/site/"
+	@for part in $(PARTS); do cp -r "$$RUN/$$part" "$$RUN/site/published/"; done
+	@cp -r published/benchmarks published/data_cards "$$RUN/site/published/"
+	@python -m ganmc_utils.report.reproduction "$$RUN/site/published"
+	@jupyter-book build -q -W -n --keep-going "$$RUN/site"
+	@echo "Open $(CURDIR)/$$RUN/site/_build/html/index.html"
 
 # EXECUTOR names a folder of cluster/; without one this machine runs every job.
 run: .venv/.installed
-	@python -m ganmc_utils.core.workflow "$(PROFILE)" $(if $(UNITS),units=$(UNITS)) $(WHERE) || { \
-	    find "$(RUN)/logs" -name '*.log' -newer "$(RUN)/.lock" -exec tail -qn 1 {} + 2>/dev/null \
+	@python -m ganmc_utils.core.workflow "$$ASKED_PROFILE" $(if $(UNITS),"units=$$ASKED_UNITS") $(WHERE) || { \
+	    find "$$RUN/logs" -name '*.log' -newer "$$RUN/.lock" -exec tail -qn 1 {} + 2>/dev/null \
 	    | grep Error >&2; exit 1; }  # what stopped a chapter is the last line on the screen
 
 plan: .venv/.installed
-	@python benchmarks/schedule.py plan $(PROFILE)
+	@python benchmarks/schedule.py plan "$$ASKED_PROFILE"
 
 site: .venv/.installed
 	@jupyter-book build -q -W -n --keep-going .
@@ -68,7 +74,7 @@ bench: .venv/.installed
 # The chapters that the run of PROFILE holds become what the book shows, with the results that they
 # were drawn from; the scoreboard judges all that is published. PROFILE has to be named.
 publish: .venv/.installed
-	@python book/publish.py $(if $(filter file,$(origin PROFILE)),,"$(PROFILE)")
+	@python book/publish.py $(if $(filter file,$(origin PROFILE)),,"$$ASKED_PROFILE")
 	@python book/headline.py
 
 # Kills, a full disk, Ctrl-C, two runs at once: results must be those of a quiet run. Half an hour.

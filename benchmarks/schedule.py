@@ -11,6 +11,7 @@ ready unit with the longest way to the end. Units that train no networks of Sec.
 09) and the start of a kernel count as nothing, so that every time here is too short.
 """
 
+import argparse
 import heapq
 import json
 import math
@@ -28,6 +29,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from ganmc_utils.core import paths
+from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.plan import set_seeds
 from ganmc_utils.core.units import Unit, profile_of, units_from, units_of
 from ganmc_utils.networks.experiment import with_chosen_share
@@ -326,17 +328,20 @@ def draw() -> None:
 
 def main(words: list[str]) -> None:
     """The command."""
-    command, *profile = words
-    if command == "plan":
-        print(listing(*(profile or ["paper"])))
-    elif command == "count":
-        write_counts()
-    elif command == "check":
-        check()
-    elif command == "draw":
-        draw()
-    elif command == "workers":
-        workers()
+    others = {"count": write_counts, "check": check, "draw": draw, "workers": workers}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=["plan", *others])
+    parser.add_argument("profile", nargs="?", help="of a plan: a folder of profiles/")
+    asked = parser.parse_args(words)
+    if asked.command != "plan" and asked.profile:
+        parser.error(f"{asked.command} takes no profile; leave {asked.profile} out")
+    if asked.command != "plan":
+        others[asked.command]()
+        return
+    try:
+        print(listing(asked.profile or "paper"))
+    except GanmcError as failed:
+        sys.exit(f"GanmcError: {failed}")
 
 
 if __name__ == "__main__":

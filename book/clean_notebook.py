@@ -3,8 +3,8 @@
 python book/clean_notebook.py executed.ipynb clean.ipynb
 """
 
+import argparse
 import os
-import sys
 
 import nbformat
 
@@ -39,6 +39,11 @@ def clean(notebook):
 
 
 if __name__ == "__main__":
-    source, target = sys.argv[1:]
-    nbformat.write(clean(nbformat.read(source, as_version=4)), target)
-    os.remove(source)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", help="an executed notebook; it is removed")
+    parser.add_argument("target")
+    asked = parser.parse_args()
+    if not os.path.isfile(asked.source):
+        parser.error(f"{asked.source}: no such file; execute the notebook first")
+    nbformat.write(clean(nbformat.read(asked.source, as_version=4)), asked.target)
+    os.remove(asked.source)

@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 from ganmc_utils.core import records
-from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.errors import GanmcError, user_error
+from ganmc_utils.core.parameters import NOTEBOOKS
 from ganmc_utils.core.store import PUBLISHED
 
 LARGEST_WEIGHTS = 2 << 20  # bytes of a file
@@ -42,8 +43,11 @@ def publish(run: Path, published: Path = PUBLISHED, unfinished: bool = False) ->
     unfinished: also the JSON results that no record names yet.
 
     Raises:
-        GanmcError: the store would be larger than LARGEST_STORE; nothing is changed.
+        GanmcError: no such run, or the store would be larger than LARGEST_STORE; nothing is
+            changed.
     """
+    if not (run / "store").is_dir():
+        raise user_error(run, "holds no store of results", "name a run, such as results/laptop")
     wanted = named_by_records(published.parent)
     if unfinished:
         wanted |= {file.name for file in (run / "store").glob("*.json")}
@@ -62,7 +66,15 @@ def publish(run: Path, published: Path = PUBLISHED, unfinished: bool = False) ->
 
 
 def tidy(published: Path = PUBLISHED) -> list[str]:
-    """Drop what no published record names; returns the names of what was dropped."""
+    """Drop what no published record names; returns the names of what was dropped.
+
+    Raises:
+        GanmcError: a chapter has no published record, so its results would be dropped.
+    """
+    folder = published.parent / "records"
+    missing = [name for name in NOTEBOOKS if not (folder / f"{name}.json").is_file()]
+    if missing:
+        raise user_error(folder, f"no record of {', '.join(missing)}", "restore it, then tidy")
     wanted = named_by_records(published.parent)
     dropped = [file for file in sorted(published.glob("*")) if file.name not in wanted]
     for file in dropped:
@@ -77,6 +89,8 @@ def main(arguments: list[str]) -> str:
     parser.add_argument("--unfinished", action="store_true")
     parser.add_argument("--tidy", action="store_true")
     asked = parser.parse_args(arguments)
+    if asked.tidy and (asked.run or asked.unfinished):
+        parser.error("--tidy takes nothing else: it is about published/store alone")
     if asked.tidy:
         return f"published/store: {len(tidy())} results dropped that no record names"
     if asked.run is None:

@@ -134,7 +134,10 @@ def publish():
     return module
 
 
-def test_publishing_takes_what_records_name_and_tidying_drops_the_rest(run, tmp_path, publish):
+def test_publishing_takes_what_records_name_and_tidying_drops_the_rest(
+    run, tmp_path, publish, monkeypatch
+):
+    monkeypatch.setattr(publish, "NOTEBOOKS", [run.notebook])
     published = tmp_path / "published/store"
     store = run.store
     store.write("unit-1", [row().model_dump()], seconds=1)

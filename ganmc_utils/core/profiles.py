@@ -7,6 +7,7 @@ PyYAML takes the last of two values for one key and says nothing. It is told of 
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from functools import cache
@@ -136,7 +137,9 @@ def check_files_of_papermill() -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=check.__doc__.splitlines()[0])
+    parser.add_argument("profile", nargs="?", default=QUICK)
     try:
-        check(sys.argv[1] if len(sys.argv) > 1 else QUICK)
+        check(parser.parse_args().profile)
     except GanmcError as failed:
         sys.exit(f"GanmcError: {failed}")

@@ -18,6 +18,7 @@ Exit status of `run`: 0 done; 75 its time is over, what it did is saved; 1 it fa
 import argparse
 import hashlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -35,7 +36,7 @@ import psutil
 
 from ganmc_utils.core import parameters, paths, profiles
 from ganmc_utils.core.checkpoints import OutOfTime, out_of_time
-from ganmc_utils.core.errors import GanmcError
+from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.core.plan import is_tagged, notebook_path, planned, set_seeds
 
 MORE_TO_DO = 75  # os.EX_TEMPFAIL
@@ -390,6 +391,31 @@ def unit_named(profile: str, name: str) -> Unit:
     raise GanmcError(f"{name}: {profile} has no such unit; `units plan {profile}` lists them")
 
 
+def folder_of_run(out: Path) -> Path:
+    """Where a run writes, as an absolute path.
+
+    Raises:
+        GanmcError: a file, or a folder whose own files it would replace.
+    """
+    folder = out.expanduser().resolve()
+    if folder in (paths.ROOT, paths.ROOT / "published"):
+        raise user_error(f"--out {out}", "the project's own files are there", "name another folder")
+    if folder.exists() and not folder.is_dir():
+        raise user_error(f"--out {out}", "a file", "name a folder")
+    return folder
+
+
+def minutes(word: str) -> float:
+    """A time limit of the command line.
+
+    Raises:
+        ValueError: no positive number.
+    """
+    if not 0 < float(word) < math.inf:
+        raise ValueError
+    return float(word)
+
+
 def main(words: list[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m ganmc_utils.core.units")
@@ -400,14 +426,14 @@ def main(words: list[str] | None = None) -> int:
         command.add_argument("profile", help="a folder of profiles/, or a path to one")
     run.add_argument("unit", help="its name in the plan")
     run.add_argument("--out", required=True, type=Path, help="where the run of the profile writes")
-    run.add_argument("--minutes", type=float, help="time it may take; none: as long as it needs")
+    run.add_argument("--minutes", type=minutes, help="time it may take; none: as long as it needs")
     given = parser.parse_args(words)
     try:
         if given.command == "plan":
             print(listing(units_of(given.profile)))
             return 0
         end_in_time(given.minutes)
-        is_done = run_unit(unit_named(given.profile, given.unit), given.out.resolve())
+        is_done = run_unit(unit_named(given.profile, given.unit), folder_of_run(given.out))
     except GanmcError as failed:
         print(failed, file=sys.stderr)
         return 1

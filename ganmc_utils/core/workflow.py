@@ -6,6 +6,7 @@ A lock on results/PROFILE/.lock is held by the process itself, so that even kill
 behind. Snakemake's own locks are files; those of a dead run are removed.
 """
 
+import argparse
 import fcntl
 import os
 import subprocess
@@ -32,14 +33,27 @@ def hold_lock(folder: Path) -> bool:
 
 def main(words: list[str]) -> int:
     """The command; returns only where there is nothing to run."""
-    profile, *others = words
+    parser = argparse.ArgumentParser(prog="python -m ganmc_utils.core.workflow", allow_abbrev=False)
+    parser.add_argument("profile", help="a folder of profiles/")
+    parser.add_argument("--workflow-profile", type=Path, help="a folder of cluster/")
+    given, others = parser.parse_known_args(words)
+    profile = given.profile
     settings = [word for word in others if "=" in word and not word.startswith("-")]
+    for word in settings:
+        if word.startswith("units=") and word not in ("units=0", "units=1"):
+            parser.error(f"{word}: neither 0 nor 1; say UNITS=1 to split the chapters")
     options = [word for word in others if word not in settings]
     try:
         profiles.check(profile)
     except GanmcError as failed:
         print(f"GanmcError: {failed}", file=sys.stderr)
         return 1
+    cluster = given.workflow_profile
+    if cluster:
+        if not cluster.is_dir():
+            there = ", ".join(sorted(path.name for path in Path("cluster").glob("*/")))
+            parser.error(f"{cluster}: no such folder; choose one of {there}, or make one")
+        options += ["--workflow-profile", str(cluster)]
     folder = Path("results") / profile
     if not hold_lock(folder):
         print(f"{folder}: another run is under way; wait for its end, or stop it", file=sys.stderr)

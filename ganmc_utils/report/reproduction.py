@@ -7,8 +7,8 @@ book/reproduction_notes.md includes. The words of each point are in book/reprodu
 its effect is measured by the function of EFFECTS that the point names. No result is typed.
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -279,4 +279,9 @@ def write_notes(out: Path) -> Path:
 
 
 if __name__ == "__main__":
-    write_notes(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=write_notes.__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, help="a folder that holds the records of a run")
+    folder = parser.parse_args().out
+    if not (folder / "records").is_dir():
+        parser.error(f"{folder}: holds no records; run the chapters first")
+    write_notes(folder)
