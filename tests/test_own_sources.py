@@ -56,6 +56,21 @@ class Nothing:
     pass
 
 
+class NumberForSample:
+    sample = 3
+
+
+class SampleOfOneArgument:
+    def sample(self, n):
+        pass
+
+
+class SampleOfTheClass:
+    @staticmethod
+    def sample(n, rng):
+        pass
+
+
 class NeedsMore(Shifted):
     def __init__(self, x, y, z):
         pass
@@ -231,6 +246,8 @@ def table_task():
         ("03_augmentation", ["mine.py:Absent"], "mine.py: does not define Absent; name one"),
         ("05_supervised_learning", ["absent.py:Shifted"], "absent.py: cannot be read"),
         ("07_compression_score", ["mine.py:Nothing"], "its class has no sample(n, rng)"),
+        ("03_augmentation", ["mine.py:NumberForSample"], "its class has no sample(n, rng); give"),
+        ("03_augmentation", ["mine.py:SampleOfOneArgument"], "its class has no sample(n, rng)"),
         ("03_augmentation", ["mine.py:NeedsMore"], "made with the training data (x, y) or with"),
         ("03_augmentation", ["mine.py:of_one_argument"], "is called with (n, rng); let it take"),
         ("03_augmentation", ["gan"], "a source of your own is named my.py:Generator"),
@@ -241,6 +258,11 @@ def test_parameters_refuse_what_is_no_source(here, notebook, sources, words):
     with pytest.raises(GanmcError) as failed:
         given(notebook, sources=sources)
     assert words in str(failed.value) and "\n" not in str(failed.value)
+
+
+def test_a_method_of_the_class_itself_is_one(here):
+    name = "mine.py:SampleOfTheClass"
+    assert given("03_augmentation", sources=[name]).sources == [name]
 
 
 def test_parameters_of_a_table_refuse_it_alike(here):

@@ -153,7 +153,7 @@ def takes(function: Callable, n: int) -> bool:
     """Whether a function or class can be called with n values."""
     try:
         inspect.signature(function).bind(*range(n))
-    except TypeError:
+    except (TypeError, ValueError):  # ValueError: what is built in may not tell
         return False
     return True
 
@@ -163,7 +163,9 @@ def problem_of_call(name: str) -> str:
     entry = own_entry(name)
     if inspect.isfunction(entry):
         return "" if takes(entry, 2) else f"{name}: a function is called with (n, rng); let it take"
-    if not hasattr(entry, "sample"):
+    draw = getattr(entry, "sample", None)
+    is_method = inspect.isfunction(inspect.getattr_static(entry, "sample", None))  # takes self
+    if not callable(draw) or not takes(draw, 3 if is_method else 2):
         return f"{name}: its class has no sample(n, rng); give it that method"
     if takes(entry, 2) or takes(entry, 0):
         return ""
