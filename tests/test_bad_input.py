@@ -60,6 +60,15 @@ FORESTS = [
     ("fake_per_real", -1, "fake_per_real"),
     ("fake_per_real", [9], "fake_per_real"),
     ("throughput_rows", 0, "throughput_rows"),
+    ("throughput_rows", 10**14, "throughput_rows: input should be less than or equal to 10000000"),
+    ("teacher_trees", 10**20, "teacher_trees: input should be less than or equal to 100000"),
+    ("fake_per_real", 10**9, "fake_per_real: input should be less than or equal to 10000"),
+    ("datasets.0.gans.0.members", 100_000, "members: input should be less than or equal to 1000"),
+    ("datasets.0.gan_epochs", 10**9, "gan_epochs: input should be less than or equal"),
+    ("datasets.0.small_budget", 10**9, "small_budget: input should be less than or equal"),
+    ("datasets.0.small_trees", 10**9, "small_trees: input should be less than or equal"),
+    ("datasets.0.leaf_caps", [10**22], "leaf_caps.0: input should be less than or equal"),
+    ("datasets.0.n_fresh", 10**20, "n_fresh: input should be less than or equal"),
     ("jitter_scales", [], "jitter_scales"),
     ("jitter_scales", [0.0], "jitter_scales.0"),
     ("jitter_scales", [NAN], "jitter_scales.0"),
@@ -135,6 +144,9 @@ NETWORKS = [
     ("data.sizes", 3, "fields of ImageData"),
     ("teacher.network", "vgg", "choose one of"),
     ("teacher.width", 0, "teacher.width"),
+    ("teacher.width", 10**6, "teacher.width: input should be less than or equal"),
+    ("teacher.epochs", 10**9, "teacher.epochs: input should be less than or equal"),
+    ("gan.epochs", 10**9, "gan.epochs: input should be less than or equal"),
     ("teacher.epochs", 0, "teacher: epochs 0"),
     ("teacher.batch", 0, "teacher.batch"),
     ("teacher.batch", 101, "teacher"),
@@ -188,6 +200,7 @@ CHAPTER_07 = [
     ("levels.label_noise", [0.5, 0.5], "twice"),
     ("levels.sharpness", [0.0, 1.0], "levels.sharpness"),
     ("score.students", 0, "score.students"),
+    ("score.students", 10**6, "score.students: input should be less than or equal"),
     ("score.batch", 10_000, "score"),
     ("inferior_epochs", [], "inferior_epochs"),
     ("timing_images", 0, "timing_images"),
@@ -206,6 +219,7 @@ PARAMETERS = [
     ("04_gan_quality", "seeds", [2**32], "seeds.0"),
     ("05_supervised_learning", "p_fakes", [0.5], "0.0"),
     ("05_supervised_learning", "p_fakes", [0.0], "another share"),
+    ("09_your_own_model", "queries", 10**11, "queries: input should be less than or equal"),
 ]
 
 
@@ -222,7 +236,7 @@ def changed(values, name, value):
 
 @pytest.mark.parametrize("notebook, name, value, words", PARAMETERS)
 def test_a_bad_parameter(notebook, name, value, words):
-    sizes = {} if notebook[:2] in ("06", "07") else at_toy_size(notebook)
+    sizes = {} if notebook[:2] in ("06", "07", "09") else at_toy_size(notebook)
     bad = changed(defaults(notebook) | sizes, name, value)
     line = refused(lambda: parameters.check_dict(notebook, bad), words)
     assert line.startswith(f"{notebook}: parameter ")
@@ -580,8 +594,9 @@ def test_every_flipped_byte_of_a_checkpoint_is_seen(tmp_path):
         assert checkpoints.load(path, "same") is None
 
 
-@pytest.mark.parametrize("value, words", [("abc", "no number"), ("0", "1 or more"),
-                                          ("-2", "1 or more"), ("1.5", "no number")])  # fmt: skip
+@pytest.mark.parametrize("value, words", [("abc", "no number"), ("0", "from 1 to"),
+                                          ("-2", "from 1 to"), ("1.5", "no number"),
+                                          ("9" * 12, "from 1 to")])  # fmt: skip
 def test_a_bad_number_of_threads(monkeypatch, value, words):
     monkeypatch.setenv("GANMC_THREADS", value)
     refused(paths.thread_count, "GANMC_THREADS", words)

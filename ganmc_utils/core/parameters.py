@@ -81,7 +81,13 @@ KerasDetail = Literal[
 ]
 
 Series = Literal["real_share", "distinct", "within_class", "blur", "label_noise"]
-Count = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, le=10**9)]
+# Far above any use, and below what fills a machine hours after the start.
+Epochs = Annotated[int, Field(gt=0, le=100_000)]
+Width = Annotated[int, Field(gt=0, le=4_096)]
+Trees = Annotated[int, Field(gt=0, le=100_000)]
+QueriesPerRow = Annotated[int, Field(gt=0, le=10_000)]
+BatchToTime = Annotated[int, Field(gt=0, le=10**7)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ShareAbove0 = Annotated[float, Field(gt=0, le=1)]
@@ -134,8 +140,10 @@ class TableGan(ParameterGroup):
     class_weight: Positive = Field(
         description="Weight of L_class in the generator's objective. The paper's is 1."
     )
-    members: Count = Field(
-        description="GANs trained for each seed, whose samples are pooled. The paper trains one."
+    members: int = Field(
+        gt=0,
+        le=1_000,
+        description="GANs trained for each seed, whose samples are pooled. The paper trains one.",
     )
     keras: Annotated[list[KerasDetail], Once] = Field(
         default=[],
@@ -176,6 +184,7 @@ class ForestTask(ParameterGroup):
     n_fresh: int = Field(
         default=0,
         ge=0,
+        le=10**9,
         description="Further real rows that the teacher never sees: what the source `fresh` has "
         "to give.",
     )
@@ -200,7 +209,7 @@ class ForestTask(ParameterGroup):
         "`independent` draws each column by itself, and `my.py:Generator` is a generator of your "
         "own file.",
     )
-    gan_epochs: Count = Field(
+    gan_epochs: Epochs = Field(
         default=1, description="Epochs of AC-GAN training. It matters only with the source `gan`."
     )
     gans: Annotated[list[TableGan], Once] = Field(
@@ -208,15 +217,15 @@ class ForestTask(ParameterGroup):
         description="The AC-GANs to train and choose from on validation. "
         "Empty only where `gan` is not among the sources.",
     )
-    leaf_caps: Annotated[list[Annotated[int, Field(ge=2)]], Once] = Field(
+    leaf_caps: Annotated[list[Annotated[int, Field(ge=2, le=10**9)]], Once] = Field(
         default=[],
         description="Limits on the leaves of a tree in the small students. "
         "Empty: no small students are trained.",
     )
-    small_trees: Count = Field(
+    small_trees: Trees = Field(
         default=3, description="The small students have 1 to this many trees."
     )
-    small_budget: Count = Field(
+    small_budget: QueriesPerRow = Field(
         default=9, description="Teacher queries per training row for the small students."
     )
     preparation: Literal["clean", "authors"] = Field(
@@ -265,8 +274,8 @@ class RandomForests(Parameters):
     data_dir: str = Field(
         description="Folder of the real data. Empty: `$GANMC_DATA`, else `data/`."
     )
-    teacher_trees: Count = Field(description="Trees of the teacher. The paper's has 500.")
-    fake_per_real: Count = Field(
+    teacher_trees: Trees = Field(description="Trees of the teacher. The paper's has 500.")
+    fake_per_real: QueriesPerRow = Field(
         description="Teacher queries per training row, the same for every source. "
         "The paper makes 9."
     )
@@ -275,7 +284,7 @@ class RandomForests(Parameters):
         description="Candidate scales of the baseline jitter, in standard deviations of a feature; "
         "validation chooses.",
     )
-    throughput_rows: Count = Field(
+    throughput_rows: BatchToTime = Field(
         description="Rows in the batch that is timed for Fig. 3f. The paper times 30,000."
     )
     datasets: list[ForestTask] = Field(
@@ -307,6 +316,7 @@ class ImageData(ParameterGroup):
     n_test: Count = Field(description="Test images. The paper uses 5,000.")
     n_fresh: int = Field(
         ge=0,
+        le=10**9,
         description="Further real images that neither the teacher nor the GAN is trained on: the "
         "ceiling for any generator. 0 leaves that ceiling out, as the paper does.",
     )
@@ -340,13 +350,14 @@ class Network(ParameterGroup):
         "`resnet18` or `wrn28`; or `my.py:Net`, a function or class of your own file that takes "
         "`in_channels`, `image_size`, `num_classes` (and `width`, where it is given)."
     )
-    width: Count | None = Field(
+    width: Width | None = Field(
         default=None,
         description="Channels of the first layer, which scale all other layers (for `wrn28` the "
         "widening factor). `null`: the paper's.",
     )
     epochs: int = Field(
         ge=0,
+        le=100_000,
         description="Epochs: passes over as many images as the training part has, wherever the "
         "images come from. The paper trains students for 200. 0: a teacher of your own file that "
         "comes trained.",
@@ -419,18 +430,18 @@ class Network(ParameterGroup):
 class ImageGan(ParameterGroup):
     """The AC-GAN for images."""
 
-    width: Count = Field(
+    width: Width = Field(
         description="Channels of the generator's last hidden layer; all other layers of both "
         "networks scale with them."
     )
-    epochs: Count = Field(description="Epochs of training. The paper trains for 1,000.")
-    snapshots: Annotated[list[Count], Once] = Field(
+    epochs: Epochs = Field(description="Epochs of training. The paper trains for 1,000.")
+    snapshots: Annotated[list[Epochs], Once] = Field(
         min_length=1,
         description="Epochs after which a copy of the generator is kept. Validation chooses one.",
     )
     batch: Count = Field(description="Real images per training step.")
     lr: Positive = Field(description="Learning rate of Adam. The paper's is 2e-4.")
-    choice_epochs: Count = Field(
+    choice_epochs: Epochs = Field(
         description="Epochs of the short students that choose a snapshot on validation."
     )
 
@@ -571,6 +582,7 @@ class DnnCompression(SetChapter):
     )
     folds: int = Field(
         ge=0,
+        le=1_000,
         description="Teachers on parts of the training images that label the rest of them, as a "
         "forest's out-of-bag predictions do. 0: none.",
     )
@@ -665,7 +677,9 @@ class ScoreStudents(ParameterGroup):
     They train for one epoch, and for five in the score of the paper's first version.
     """
 
-    students: Count = Field(description="Students for each set of samples and each draw of it.")
+    students: int = Field(
+        gt=0, le=1_000, description="Students for each set of samples and each draw of it."
+    )
     batch: Count = Field(
         description="Images per training step. The authors' script for Fig. 1 uses 256."
     )
@@ -687,7 +701,7 @@ class CompressionScores(NetworkChapter):
         "are a download. `auto`: where the weights are on this machine already. The chapter says "
         "what was used."
     )
-    inferior_epochs: Annotated[list[Count], Once] = Field(
+    inferior_epochs: Annotated[list[Epochs], Once] = Field(
         min_length=1,
         description="Further epochs on L_class alone after which the GAN is scored. "
         "The last gives the inferior GAN, after 10 epochs in the paper.",
@@ -701,11 +715,11 @@ class CompressionScores(NetworkChapter):
         )
     )
     sources: OwnSources = Field(default=[], description=OWN_SOURCES)
-    timing_images: Count = Field(description="Images that Inception-v3 is timed on.")
-    teacher_trees: Count = Field(
+    timing_images: BatchToTime = Field(description="Images that Inception-v3 is timed on.")
+    teacher_trees: Trees = Field(
         description="Trees of the teacher of the table, as in chapter 06. The paper's has 500."
     )
-    fake_per_real: Count = Field(
+    fake_per_real: QueriesPerRow = Field(
         description="Teacher queries per training row of the table, as in chapter 06. "
         "The paper makes 9."
     )
@@ -800,6 +814,7 @@ class OwnModel(Parameters):
     max_bytes: Count | None = Field(description="Limit of the bytes of the ONNX file. Null: none.")
     queries: int = Field(
         ge=0,
+        le=10**7,
         description="Rows that the teacher labels. 0: ten for each training row, within 10,000 "
         "and 200,000.",
     )

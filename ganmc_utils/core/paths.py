@@ -11,6 +11,7 @@ from pathlib import Path
 from ganmc_utils.core.errors import GanmcError, user_error
 
 ROOT = Path(__file__).resolve().parents[2]
+MOST_THREADS = 4096
 FULL = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a disk, or of a user's share of it
 
 
@@ -96,8 +97,9 @@ def wait_for_lock(descriptor: int, name: str) -> None:
 def thread_count() -> int:
     """Cores this run may use: $GANMC_THREADS (the workflow divides the machine), else all."""
     threads = number_of("GANMC_THREADS", int, os.cpu_count())
-    if threads < 1:
-        raise user_error("GANMC_THREADS", f"{threads} threads", "set it to 1 or more, or unset it")
+    if not 1 <= threads <= MOST_THREADS:
+        cure = f"set it from 1 to {MOST_THREADS}, or unset it"
+        raise user_error("GANMC_THREADS", f"{threads} threads", cure)
     return threads
 
 
