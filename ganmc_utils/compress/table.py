@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pandas as pd
 import skops.io
+from onnx import TensorProto, numpy_helper
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
 from sklearn.frozen import FrozenEstimator
 
 from ganmc_utils.compress.columns import check_names
 from ganmc_utils.compress.estimators import MAX_CLASSES, MIN_ROWS
-from ganmc_utils.core.errors import user_error
+from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.forests.data import check_row_lengths, first_names
 
 MEMORY_PER_BYTE = 5  # of a file: text becomes numbers, and both are there for a moment
@@ -55,6 +57,8 @@ TRUSTED = {
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
 }
+PASSING = ("Cast", "Identity", "Reshape", "Squeeze")  # nodes that leave labels as they are
+CHOOSING = ("Gather", "ArrayFeatureExtractor")  # nodes that take labels from a constant
 PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
 
 
@@ -194,11 +198,18 @@ def load_teacher(path: str | Path, is_regression: bool) -> FrozenEstimator | Cal
         raise user_error(path, "no .skops or .onnx file", "save the teacher as one of them")
     if not path.is_file():
         raise user_error(path, "no such file", "correct the path")
-    return (
-        FrozenEstimator(load_skops(path))
-        if path.suffix.lower() == ".skops"
-        else load_onnx(path, is_regression)
-    )
+    if path.suffix.lower() == ".onnx":
+        return load_onnx(path, is_regression)
+    try:
+        return FrozenEstimator(load_skops(path))
+    except GanmcError:
+        raise
+    except Exception as failed:  # such as a module that is gone, or nesting without end
+        raise user_error(
+            path,
+            f"cannot be loaded ({type(failed).__name__}: {failed})",
+            "save it again with the versions of this environment",
+        ) from None
 
 
 def load_skops(path: Path):
@@ -230,15 +241,27 @@ def load_onnx(path: Path, is_regression: bool) -> Callable:
     of texts, as the files of this tool; or one input for each column, by its name. Of its outputs
     the first of floats counts (in a classification, the first with a column for each class).
 
+    Returns:
+        The function; its attribute `classes_` has the names of the classes, None where the file
+        does not tell.
+
     Raises:
-        GanmcError: onnxruntime cannot read it.
+        GanmcError: onnxruntime cannot read it, or it takes any number of columns.
     """
     import onnxruntime
 
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        graph = onnx.load(path, load_external_data=False).graph
     except Exception as failed:  # onnxruntime's own errors have no common class
         raise user_error(path, f"cannot be run ({failed})", "save the teacher again") from None
+    for expected in session.get_inputs():
+        if not expected.shape or not isinstance(expected.shape[-1], int):
+            raise user_error(
+                path,
+                f"its input {expected.name} takes any number of columns",
+                "save it with the number of columns that it was fitted to as the input's width",
+            )
 
     def predict(rows: pd.DataFrame | np.ndarray) -> np.ndarray:
         frame = pd.DataFrame(rows)
@@ -248,18 +271,48 @@ def load_onnx(path: Path, is_regression: bool) -> Callable:
             raise ValueError(str(failed)) from None
         return prediction_of(outputs, is_regression)
 
+    predict.classes_ = labels_of(graph)
     return predict
+
+
+def labels_of(graph: onnx.GraphProto) -> list | None:
+    """The classes of an ONNX classifier, in the order of its probabilities; None: not told.
+
+    They are constants of the node that makes the labels, or of the one that names probabilities.
+    """
+    makers = {output: node for node in graph.node for output in node.output}
+    constants = {constant.name: constant for constant in graph.initializer}
+    named = [node for node in graph.node if node.op_type == "ZipMap"]
+    for output in graph.output:
+        if output.type.tensor_type.elem_type in (TensorProto.INT64, TensorProto.STRING):
+            node = makers.get(output.name)
+            while node is not None and node.op_type in PASSING:
+                node = makers.get(node.input[0])
+            named += [] if node is None else [node]
+    for node in named:
+        if node.op_type in CHOOSING and node.input[0] in constants:
+            values = numpy_helper.to_array(constants[node.input[0]]).ravel()
+        else:
+            lists = [a for a in node.attribute if a.name.startswith("classlabels_")]
+            values = [value for a in lists for value in (*a.ints, *a.strings)]
+        if len(values):
+            return [v.decode() if isinstance(v, bytes) else v for v in values]
+    return None
 
 
 def inputs_of(session, frame: pd.DataFrame) -> dict[str, np.ndarray]:
     """Raw rows as the inputs of a session, by their number, type and names."""
     expected = session.get_inputs()
     names = {str(name): name for name in frame.columns}
-    if all(e.name in names for e in expected):
+    if expected and all(e.name in names for e in expected):
         columns = {e.name: frame[[names[e.name]]] for e in expected}
     else:
         numbers = frame.select_dtypes(["number", "bool"])
         texts = frame.drop(columns=numbers.columns)
+        taken = {"string" in e.type for e in expected}
+        left_out = [*([] if False in taken else numbers), *([] if True in taken else texts)]
+        if left_out:
+            raise ValueError(f"it has no input for {first_names(left_out)}")
         columns = {e.name: texts if "string" in e.type else numbers for e in expected}
     return {e.name: typed(columns[e.name], e.type) for e in expected}
 
@@ -269,8 +322,21 @@ def typed(frame: pd.DataFrame, kind: str) -> np.ndarray:
     if "string" in kind:
         return frame.astype(object).where(frame.notna(), "").astype(str).to_numpy(object)
     dtypes = {"double": np.float64, "int64": np.int64, "int32": np.int32}
-    wanted = [dtype for name, dtype in dtypes.items() if name in kind]
-    return frame.to_numpy(wanted[0] if wanted else np.float32)
+    dtype = next((dtype for name, dtype in dtypes.items() if name in kind), np.float32)
+    if np.issubdtype(dtype, np.integer):
+        check_whole(frame, dtype)
+    return frame.to_numpy(dtype)
+
+
+def check_whole(frame: pd.DataFrame, dtype: type) -> None:
+    """Raises ValueError where a type of integers would change a number."""
+    limits = np.iinfo(dtype)
+    for name in frame:
+        values = frame[name].to_numpy(np.float64)
+        is_kept = (values == np.round(values)) & (np.abs(values) <= limits.max)
+        if not is_kept.all():
+            strange = values[~is_kept][0]
+            raise ValueError(f"{strange:g} in column {name}, of which it takes {limits.dtype}")
 
 
 def prediction_of(outputs: list, is_regression: bool) -> np.ndarray:

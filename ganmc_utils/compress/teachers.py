@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ganmc_utils.compress.columns import Columns, check_values, data_error
+from ganmc_utils.compress.columns import Columns, called, check_values, data_error, detached
 from ganmc_utils.compress.students import count_nodes
 from ganmc_utils.core.paths import thread_count
 from ganmc_utils.forests.data import first_names
@@ -59,12 +60,13 @@ class Teacher:
         rows = matrix if self.takes_matrix else self.columns.back(matrix)
         try:
             raw = self.function(rows)
-        except (ValueError, TypeError, KeyError, IndexError) as failed:
+        except Exception as failed:  # whatever the user's own code may raise
             raise data_error(
                 "teacher",
-                f"cannot predict rows with columns {first_names(self.columns.names_)} ({failed})",
+                f"cannot predict rows with columns {first_names(self.columns.names_)} "
+                f"({type(failed).__name__}: {failed})",
                 "bring a teacher fitted on these raw columns, with its own preparation inside",
-            ) from None
+            ) from failed
         return checked_predictions(raw, len(matrix), self.n_classes)
 
     def n_trees(self) -> int:
@@ -81,9 +83,16 @@ def checked_predictions(raw: object, n: int, n_classes: int) -> np.ndarray:
     """A teacher's predictions as float64 (n, K) or (n,).
 
     Raises:
-        DataError: NaN, a wrong shape, a wrong number of classes, no probabilities.
+        DataError: no numbers, NaN, a wrong shape, a wrong number of classes, no probabilities.
     """
-    p = np.asarray(raw, np.float64)
+    cure = "return a row of probabilities for each row, or a value for each in a regression"
+    try:
+        p = np.asarray(detached(raw))
+        p = p if np.iscomplexobj(p) else p.astype(np.float64)
+    except (ValueError, TypeError, RuntimeError) as failed:
+        raise data_error("teacher", f"predictions that are no numbers ({failed})", cure) from None
+    if np.iscomplexobj(p):
+        raise data_error("teacher", "complex predictions", "return real numbers")
     if n_classes == 2 and (p.ndim == 1 or p.shape[1:] == (1,)):
         p = np.column_stack([1 - p.ravel(), p.ravel()])
     if n_classes == 0 and p.ndim == 2 and p.shape[1] == 1:
@@ -99,7 +108,7 @@ def checked_predictions(raw: object, n: int, n_classes: int) -> np.ndarray:
         raise data_error(
             "teacher",
             f"predictions of shape {p.shape} where {wanted} is expected",
-            "return a row of probabilities for each row, or a value for each in a regression",
+            cure,
         )
     n_bad = int((~np.isfinite(p.reshape(n, -1))).any(1).sum())
     if n_bad:
@@ -139,14 +148,16 @@ def make_teacher(
         seed: of the forest.
 
     Raises:
-        DataError: none of these, other classes, a fitted estimator that is not frozen.
+        DataError: none of these, other classes, a classifier for a regression, a fitted estimator
+            that is not frozen.
     """
     n_classes = 0 if classes is None else len(classes)
     if asked is None:
         return own_forest(x, y, columns, n_classes, seed)
+    check_kind(asked, is_regression=classes is None)
+    if classes is not None:
+        check_classes(asked, classes)
     if isinstance(asked, FrozenEstimator):
-        if classes is not None:
-            check_classes(asked, classes)
         function = asked.predict if classes is None else probabilities_of(asked)
         return Teacher(function, False, columns, n_classes, asked.estimator, is_given=True)
     if hasattr(asked, "fit"):
@@ -158,6 +169,26 @@ def make_teacher(
         f"{type(asked).__name__} cannot predict",
         "give an estimator, a FrozenEstimator or a function of raw rows",
     )
+
+
+def check_kind(asked: object, is_regression: bool) -> None:
+    """Raises DataError for a class, an object that cannot predict, a classifier of a regression."""
+    model = asked.estimator if isinstance(asked, FrozenEstimator) else asked
+    name = type(model).__name__
+    if isinstance(model, type):
+        name = model.__name__
+        raise data_error("teacher", f"{name} is a class", f"make an instance: {name}(...)")
+    is_estimator = isinstance(asked, FrozenEstimator) or hasattr(model, "fit")
+    if is_estimator and not callable(getattr(model, "predict", None)):
+        raise data_error("teacher", f"{name} cannot predict", "give a classifier or a regressor")
+    is_of_classes = getattr(model, "classes_", None) is not None
+    is_of_classes |= hasattr(model, "__sklearn_tags__") and is_classifier(model)
+    if is_regression and is_of_classes:
+        raise data_error(
+            "teacher",
+            "is a classifier where the target is a regression's",
+            "bring a regressor, or compress it as a classification",
+        )
 
 
 def own_forest(
@@ -198,7 +229,9 @@ def fitted_teacher(
             "give FrozenEstimator(teacher) to keep it as it is, or clone(teacher) to fit it anew",
         )
     takes_matrix = not isinstance(asked, Pipeline)
-    model = clone(asked).fit(x if takes_matrix else columns.back(x), y)
+    rows = x if takes_matrix else columns.back(x)
+    cure = "bring an estimator that can be fitted to the training rows"
+    model = called("teacher", cure, lambda: clone(asked).fit(rows, y))
     function = probabilities_of(model) if n_classes else model.predict
     return Teacher(function, takes_matrix, columns, n_classes, model)
 
@@ -210,21 +243,28 @@ def probabilities_of(model: BaseEstimator) -> Callable:
         DataError: it has none.
     """
     if not hasattr(model, "predict_proba"):
-        raise data_error(
-            "teacher",
-            "has no predict_proba",
-            "wrap it in sklearn.calibration.CalibratedClassifierCV, which gives probabilities",
-        )
+        cure = "wrap it in sklearn.calibration.CalibratedClassifierCV, which gives probabilities"
+        if hasattr(model, "__sklearn_tags__") and is_regressor(model):
+            cure = "bring a classifier, or compress it as a regression"
+        raise data_error("teacher", "has no predict_proba", cure)
     return model.predict_proba
 
 
-def check_classes(model: BaseEstimator, classes: np.ndarray) -> None:
+def check_classes(model: object, classes: np.ndarray) -> None:
     """Raises DataError where a fitted classifier has other classes than the target."""
     own = getattr(model, "classes_", None)
-    if own is not None and [str(c) for c in own] != [str(c) for c in classes]:
+    if own is None:
+        return
+    if not any([list(map(name, own)) == list(map(name, classes)) for name in (str, class_name)]):
         raise data_error(
             "teacher",
             f"its {len(own)} classes ({first_names(own)}) are not the target's "
             f"{len(classes)} ({first_names(classes)})",
             "bring a teacher of the same classes",
         )
+
+
+def class_name(value: object) -> str:
+    """The name of a class, the same for 1, 1.0 and True: some files know integers alone."""
+    is_whole = isinstance(value, (Real, np.bool_)) and float(value).is_integer()
+    return str(int(value)) if is_whole else str(value)
