@@ -114,6 +114,43 @@ print(np.abs(file - z).max() < 1e-4, np.abs(net(torch.tensor(x)).detach().numpy(
 
 NOT_FINITE = IMAGES.clone()
 NOT_FINITE[3, 0, 0, 0] = float("nan")
+NAN = float("nan")
+
+
+class Student(nn.Module):
+    """A student whose logits are those that a function makes of the images, and a weight."""
+
+    def __init__(self, function, requires_grad=True):
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.zeros(1), requires_grad)
+
+    def forward(self, x):
+        return self.function(x) + self.weight
+
+
+class TiedToATensor(nn.Linear):
+    """A network that cannot be copied: it holds a tensor with a history."""
+
+    def __init__(self):
+        super().__init__(64, 3)
+        self.history = self.weight * 2
+
+
+def some_logits(x):
+    return x.flatten(1)[:, :3]
+
+
+def teacher_of_other_classes_later():
+    """A teacher with a further class in each answer."""
+    n_classes = iter(range(3, 100))
+    return lambda x: torch.zeros(len(x), next(n_classes))
+
+
+def source_that_stops():
+    """Images at first, then nothing."""
+    answers = iter([IMAGES[:2]])
+    return lambda n, rng: next(answers)
 
 
 @pytest.mark.parametrize(
@@ -125,19 +162,91 @@ NOT_FINITE[3, 0, 0, 0] = float("nan")
         ({"images": NOT_FINITE}, "images: NaN or infinity; leave"),
         ({"labels": LABELS[:5]}, "labels: int64 of shape (5,) for 300 images; give an integer"),
         ({"labels": LABELS.float()}, "labels: float32"),
-        ({"teacher": lambda x: x.flatten(1).sum(1)}, "teacher: gives numbers of shape (60,)"),
-        ({"teacher": lambda x: 0 / 0 * x}, "teacher: fails on images of shape (60, 1, 8, 8)"),
+        ({"teacher": lambda x: x.flatten(1).sum(1)}, "teacher: gives float32 of shape (2,) for 2"),
+        ({"teacher": lambda x: 0 / 0 * x}, "teacher: fails on images of shape (2, 1, 8, 8)"),
         ({"teacher": lambda x: teacher(x) / 0}, "teacher: gives logits that are not finite; train"),
-        ({"student": linear(n_classes=4)}, "student: gives numbers of shape (2, 4) where"),
+        ({"student": linear(n_classes=4)}, "student: gives numbers of shape (2, 4) for 2 images"),
         ({"student": nn.Linear(5, 3)}, "student: fails on images of shape (2, 1, 8, 8)"),
         ({"source": "magic"}, "source: unknown name magic; choose one of train, flips"),
         ({"source": 3}, "source: int draws no images; give a name"),
-        ({"source": lambda n, rng: IMAGES[:1]}, "source: images of shape (1, 1, 8, 8) where (2, 1"),
+        ({"source": lambda n, rng: IMAGES[:1]}, "source: float32 of shape (1, 1, 8, 8); draw floa"),
         ({"source": lambda n, rng: IMAGES[:n] / 0}, "source: draws NaN or infinity; train"),
-        ({"p_fake": 2}, "p_fake = 2; choose it in [0, 1]"),
-        ({"batch": 1000}, "batch 1000 is larger than the 240 rows; lower the batch"),
-        ({"steps": 0}, "steps: 0; give a whole number above 0"),
+        ({"batch": 1000}, "batch: 1000 of 240 training images; lower the batch"),
         ({"lr": 1e30}, "the loss is not finite at step"),
+        *[({"steps": n}, f"impossible steps {n!r}; choose") for n in (0, -1, 1.5, "3", None, True)],
+        *[({"batch": n}, f"impossible batch {n!r}; choose") for n in (0, -1, 2.5, "20", None)],
+        *[({"seed": n}, f"impossible seed {n!r}; choose") for n in (-1, 1.5, "a", None)],
+        ({"steps": 10**11}, "steps: 100000000000; choose a whole number up to"),
+        ({"seed": 2**70}, "choose a whole number up to 2147483647"),
+        *[
+            ({"lr": lr}, f"lr: {lr!r}; choose a number above 0")
+            for lr in (0, -1, NAN, "1e-3", None)
+        ],
+        *[({"p_fake": p}, f"p_fake: {p!r}; choose a number") for p in (2, -1, NAN, "x", True)],
+        (
+            {"objective": None},
+            "objective: fails (TypeError: 'NoneType' object is not callable); give",
+        ),
+        ({"objective": "l2"}, "objective: fails (TypeError: 'str' object is not callable); give"),
+        ({"objective": Distillation}, "objective: fails ("),
+        ({"objective": lambda g, batch: 1 / 0}, "objective: fails (ZeroDivisionError: division by"),
+        ({"objective": lambda g, batch: g}, "objective: gives a Tensor of shape (2, 3); it must"),
+        ({"objective": lambda g, batch: 1.0}, "objective: gives a float; it must give one number"),
+        (
+            {"objective": lambda g, batch: batch.z.sum()},
+            "objective: gives a loss without a gradient",
+        ),
+        ({"labels": LABELS - 1}, "labels: from -1 to 1, and the teacher gives 3 logits; number"),
+        ({"labels": LABELS + 1}, "labels: from 1 to 3, and the teacher gives 3 logits; number the"),
+        (
+            {"labels": LABELS + 0j},
+            "labels: complex64 of shape (300,) for 300 images; give an intege",
+        ),
+        ({"labels": ["a"] * 300}, "labels: list is no tensor; give an array"),
+        ({"images": None}, "images: NoneType is no tensor; give an array"),
+        ({"images": "file"}, "images: str is no tensor; give an array"),
+        ({"images": IMAGES.numpy().astype(object)}, "images: ndarray is no tensor; give an array"),
+        ({"images": IMAGES.to_sparse()}, "images: a sparse tensor, or one without values; give an"),
+        ({"images": IMAGES.to("meta")}, "images: a sparse tensor, or one without values; give an"),
+        ({"images": IMAGES.double() * 1e300}, "images: NaN or infinity; leave"),
+        ({"teacher": None}, "teacher: fails on images of shape (2, 1, 8, 8) ('NoneType' object"),
+        ({"teacher": linear().to("meta")}, "teacher: cannot move (Cannot copy out of meta tensor"),
+        ({"teacher": lambda x: teacher(x) + 1j}, "teacher: gives complex64 of shape (2, 3) for 2"),
+        ({"teacher": teacher_of_other_classes_later()}, "teacher: gives 4 logits where it gave 3"),
+        ({"student": None}, "student: NoneType is no network; give a torch.nn.Module"),
+        ({"student": teacher}, "student: function is no network; give a torch.nn.Module"),
+        ({"student": nn.Flatten()}, "student: has no weights; give a network that learns"),
+        (
+            {"student": linear().to("meta")},
+            "student: has weights without values (lazy, or on meta)",
+        ),
+        ({"student": TiedToATensor()}, "student: cannot be copied (RuntimeError: Only Tensors"),
+        ({"student": Student(some_logits, requires_grad=False)}, "student: has nothing to learn"),
+        ({"student": Student(lambda x: None)}, "fails on images of shape (2, 1, 8, 8) (TypeError"),
+        (
+            {"student": Student(lambda x: 1 / 0)},
+            "(2, 1, 8, 8) (ZeroDivisionError: division by zero",
+        ),
+        (
+            {"student": Student(lambda x: [][1])},
+            "(2, 1, 8, 8) (IndexError: list index out of range",
+        ),
+        (
+            {"student": Student(lambda x: NAN * some_logits(x))},
+            "student: gives logits that are not",
+        ),
+        ({"source": None}, "source: NoneType draws no images; give a name"),
+        ({"source": lambda: IMAGES}, "source: fails (TypeError: "),
+        ({"source": lambda n, rng: None}, "source: NoneType is no tensor; give an array"),
+        ({"source": lambda n, rng: ()}, "source: float32 of shape (0,); draw float32 (2, 1, 8, 8)"),
+        ({"source": lambda n, rng: 1 / 0}, "source: fails (ZeroDivisionError: division by zero)"),
+        ({"source": source_that_stops()}, "source: fails (StopIteration: ); mend"),
+        ({"source": lambda n, rng: IMAGES[:n].byte()}, "source: uint8 of shape (2, 1, 8, 8); draw"),
+        (
+            {"source": lambda n, rng: IMAGES[:n] + 0j},
+            "source: complex64 of shape (2, 1, 8, 8); dra",
+        ),
+        ({"source": lambda n, rng: IMAGES[:n] * 99}, "scale them as your images are"),
     ],
 )
 def test_what_cannot_be_used_is_told_in_one_line_with_a_cure(change, words):
@@ -146,6 +255,28 @@ def test_what_cannot_be_used_is_told_in_one_line_with_a_cure(change, words):
     with pytest.raises(GanmcError) as failed:
         compress_network(**(arguments | settings | change))
     assert words in str(failed.value) and "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize("change", [
+    {"images": IMAGES.numpy()[::-1]}, {"images": IMAGES.clone().requires_grad_()},
+    {"images": IMAGES.double()}, {"labels": LABELS.numpy()}, {"labels": LABELS.tolist()},
+    {"steps": np.int64(2)}, {"lr": np.float32(0.1)}, {"p_fake": np.float32(0.5)},
+    {"p_fake": 0},
+    {"source": lambda n, rng: (IMAGES.repeat(2, 1, 1, 1)[:n].numpy(), None)}])  # fmt: skip
+def test_arrays_and_numbers_of_other_kinds_are_taken(tmp_path, change):
+    arguments = {"teacher": teacher, "student": linear(), "images": IMAGES, "labels": LABELS}
+    settings = {"steps": 2, "batch": 50, "progress": False}
+    small = compress_network(**(arguments | settings | change))
+    assert (tmp_path / "model.onnx") in small.save(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.onnx"])
+def test_a_folder_that_cannot_be_written_is_told(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(GanmcError, match="cannot be written"):
+        compressed(steps=2).save(tmp_path)
+    with pytest.raises(GanmcError, match="folder: None; give its path"):
+        compressed(steps=2).save(None)
 
 
 def test_a_network_that_onnx_cannot_express_is_told(tmp_path):

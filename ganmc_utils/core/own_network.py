@@ -61,6 +61,7 @@ def try_network(
         raise user_error(name, problem, "mend it") from failed
     rng = torch.Generator().manual_seed(0)
     x = 2 * torch.rand(N_TRIED, channels, size, size, generator=rng) - 1
+    check_weights(name, first)
     check_logits(name, first, x, n_classes, comes_trained)
     if not comes_trained and shares_weights(first, second):
         raise user_error(name, "gives the same network twice", "make it anew in each call")
@@ -69,6 +70,18 @@ def try_network(
             problem = "is no plain nn.Sequential, which precision bfloat16 needs"
             raise user_error(name, problem, "return one, or set precision: float32")
         check_logits(name, made("bfloat16"), x, n_classes, comes_trained)
+
+
+def check_weights(where: str, net: object) -> None:
+    """Raises GanmcError for what is no network, or one without numbers to learn."""
+    if not isinstance(net, nn.Module):
+        raise user_error(where, f"{type(net).__name__} is no network", "give a torch.nn.Module")
+    weights = list(net.parameters())
+    if not weights:
+        raise user_error(where, "has no weights", "give a network that learns")
+    if any(is_lazy(weight) or weight.is_meta for weight in weights):
+        cure = "ask it about an image first, on the cpu or cuda"
+        raise user_error(where, "has weights without values (lazy, or on meta)", cure)
 
 
 def check_logits(
@@ -84,16 +97,8 @@ def check_logits(
         comes_trained: whether it is only asked.
 
     Raises:
-        GanmcError: it is no network, has no weights, fails or gives something else.
+        GanmcError: it fails, gives something else, or cannot learn.
     """
-    if not isinstance(net, nn.Module):
-        raise user_error(where, f"{type(net).__name__} is no network", "give a torch.nn.Module")
-    weights = list(net.parameters())
-    if not weights:
-        raise user_error(where, "has no weights", "give a network that learns")
-    if any(is_lazy(weight) or weight.is_meta for weight in weights):
-        cure = "ask it about an image first, on the cpu or cuda"
-        raise user_error(where, "has weights without values (lazy, or on meta)", cure)
     for is_training in (False,) if comes_trained else (False, True):
         z = answer(where, net.train(is_training), x)
         if not isinstance(z, Tensor) or not z.is_floating_point():
