@@ -2,6 +2,8 @@
 
 import ast
 import errno
+import gzip
+import io
 import os
 import pickle
 import re
@@ -155,6 +157,40 @@ BAD_TABLES = {
     "an all-missing column": (table_text(b=np.nan), "column b: all values are missing", "drop it"),
     "infinity": (table_text(b=np.inf), "column b: infinity", "replace"),
     "semicolons": (table_text().replace(",", ";"), "one column, with ';'", "--separator ';'"),
+    "NUL bytes": (table_text() + "3\0.7,1\n", "NUL bytes in it", "save it as"),
+    "a last line that is cut off": (
+        "y,a,b\n" + "0,1.5,2\n1,2.5,3\n" * 30 + "1,7",
+        "line 62 has 2 fields, the header 3",
+        "bring the file whole",
+    ),
+    "a short line": ("a,b,y\n" + "1,2\n3,4,1\n" * 60, "line 2 has 2 fields", "as many separators"),
+    "a column that counts the rows": (
+        pd.read_csv(io.StringIO(table_text())).to_csv(),
+        "column 1 has no name",
+        "leave it out if it counts the rows",
+    ),
+    "a question mark among numbers": (
+        table_text(300, a=["?" if i % 97 == 3 else i % 60 for i in range(300)]),
+        "column a: '?' among numbers",
+        "nothing where it is missing",
+    ),
+    "a number beyond float64": (
+        table_text(81, a=[*range(80), "1e400"]),
+        "column a: '1e400' among numbers",
+        "write a number",
+    ),
+    "a text among numbers": (
+        table_text(300, a=[*(i % 8 for i in range(299)), "x"]),
+        "column a: 'x' among numbers",
+        "write a number",
+    ),
+    "a text among target values": (
+        table_text(300, y=[*(i / 2 for i in range(299)), "x"]),
+        "target y: 'x' among numbers",
+        "write a number",
+    ),
+    "a blank in the header": (table_text().replace("a,y", "a, y"), "target y: no such", "' y'"),
+    "a blank header": (table_text().replace("a,y", "a, "), "column 2 has no name", "name it"),
     "lines of other lengths": (
         "a,y\n1,0\n1,2,3,4\n" * 60,
         "line 3 has 4 fields, the header 2",
@@ -179,7 +215,62 @@ def test_a_wrong_encoding_is_one_line(tmp_path, capsys):
     path = written(tmp_path, table_text(60, name="é"), "latin-1")
     status, said = ganmc(capsys, path, "--target", "y")
     assert (status, said.count("\n")) == (1, 1)
-    assert "not in UTF-8; convert it (iconv" in said
+    assert "not in UTF-8; convert it (iconv -f latin1 -t utf-8 bad.csv > utf8.csv)" in said
+
+
+PACKINGS = {
+    "gzip": (gzip.compress, "is packed; unpack it (gunzip 'my data.csv.gz')"),
+    "utf-16": (lambda text: text.decode().encode("utf-16"), "(iconv -f utf-16 -t utf-8 'my data"),
+    "zip": (lambda text: b"PK\x03\x04" + text, "is packed; unpack it (unzip "),
+}
+
+
+@pytest.mark.parametrize("case", PACKINGS)
+def test_a_file_that_is_no_text_is_one_line_with_what_unpacks_it(case, tmp_path, capsys):
+    pack, says = PACKINGS[case]
+    path = tmp_path / "my data.csv.gz"
+    path.write_bytes(pack(table_text().encode()))
+    status, said = ganmc(capsys, path, "--target", "y")
+    assert (status, said.count("\n")) == (1, 1)
+    assert says in said
+
+
+def test_text_is_read_whatever_its_file_is_called_and_blank_lines_count_for_nothing(tmp_path):
+    path = tmp_path / "plain.csv.gz"
+    path.write_text(table_text() + "\n   \n")
+    assert len(table.read_rows(path)) == 60
+
+
+def paths_that_are_no_files(folder):
+    """Paths that cannot be read, with what is said of each."""
+    os.mkfifo(folder / "pipe")
+    (folder / "loop").symlink_to("loop")
+    return {
+        "": "data: an empty path; name a file",
+        folder: "is a folder; name a file in it",
+        folder / "pipe": "is no regular file",
+        "/dev/null": "is no regular file",
+        folder / "loop": "cannot be read (Too many levels of symbolic links); correct the path",
+        folder / ("x" * 300): "cannot be read (File name too long); correct the path",
+        folder / "none.csv": "no such file; correct the path",
+        "a\0b": "is no path",
+        "~nobody_of_that_name/a.csv": "no such user; write the path without ~",
+    }
+
+
+def test_what_is_no_file_is_said_of_data_and_report_and_teacher(data, tmp_path, capsys):
+    for path, says in paths_that_are_no_files(tmp_path).items():
+        status, said = ganmc(capsys, path, "--target", "label")
+        assert (status, said.count("\n")) == (1, 1), path
+        assert says in said
+        if not path:
+            continue
+        for option in ("--report", "--teacher"):
+            named = f"{path}.onnx" if option == "--teacher" else path
+            out = ["--out", tmp_path / "out"]
+            status, said = ganmc(capsys, data, "--target", "label", option, named, *out)
+            assert (status, said.count("\n")) == (1, 1), (option, path)
+            assert option == "--teacher" or says in said
 
 
 def test_a_huge_file_is_refused_before_it_is_read(data, capsys, monkeypatch):

@@ -632,3 +632,52 @@ def test_a_teacher_of_values_beyond_float32_is_refused():
     compressor = clone(REGRESSION).set_params(teacher=lambda rows: np.full(len(rows), 1e39))
     with pytest.raises(DataError, match="teacher: values of up to 1e.39"):
         compressor.search_of(SMALL, AREA)
+
+
+def with_column(values):
+    """The rows with a further column of these values, in turn."""
+    return SMALL.assign(
+        more=pd.Series(np.resize(np.array(values, object), len(SMALL)), SMALL.index)
+    )
+
+
+BAD_COLUMNS = {
+    "lists": (SMALL.assign(more=[[1]] * len(SMALL)), "column more: holds values of type list"),
+    "dicts": (SMALL.assign(more=[{}] * len(SMALL)), "column more: holds values of type dict"),
+    "a number and its text": (with_column([1, "1"]), "column more: both 1 and '1'"),
+    "a text among numbers": (with_column([*range(30), "?"]), "column more: '?' among numbers"),
+    "no columns": (SMALL[[]], "X: no columns"),
+    "no rows": (SMALL.head(0), "X: 0 samples"),
+    "one name twice": (SMALL.set_axis([1, "1", "c"], axis=1), "column 1: named twice"),
+    "names of two types": (SMALL.set_axis([1, "b", "c"], axis=1), "X: names of columns"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_COLUMNS)
+def test_columns_that_cannot_be_used_are_one_line(case):
+    rows, says = BAD_COLUMNS[case]
+    with pytest.raises(DataError) as raised:
+        clone(LEARNER).fit(rows, Y[: len(rows)])
+    assert str(raised.value).startswith(says)
+    assert "\n" not in str(raised.value)
+
+
+def test_categories_that_hold_some_numbers_are_taken():
+    for values in (["0", "1", "2", "3+"], ["a", 1, 2.5], [3, 4, None, "none"]):
+        rows = with_column(values)
+        assert Columns().fit(rows, Y).categories_ == [3]
+    few = SMALL.assign(more=pd.Categorical(np.resize([*map(str, range(40)), "?"], len(SMALL))))
+    assert Columns().fit(few, Y).categories_ == [3], "said to be categories"
+
+
+@pytest.mark.parametrize("compressor", [LEARNER, REGRESSION], ids=["classes", "values"])
+@pytest.mark.parametrize(
+    "y",
+    [np.resize(np.array(["a", 1], object), len(X)), Y.to_numpy() + 1j],
+    ids=["mixed", "complex"],
+)
+def test_targets_of_two_types_or_of_complex_numbers_are_one_line(compressor, y):
+    with pytest.raises(DataError, match="^y: "):
+        clone(compressor).fit(SMALL, y)
+    with pytest.raises(DataError, match="^y_report: "):
+        clone(compressor).fit(SMALL, AREA if compressor is REGRESSION else Y, SMALL, y)

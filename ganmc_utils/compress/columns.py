@@ -10,7 +10,7 @@ Trees take it as it is. What needs standardized features brings its own scaler (
 student always takes raw rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from ganmc_utils.forests.data import first_names
 
 MAX_KINDS = 64  # categories of a column; a column of more is text
 COMPARED = 1000  # values of a column that are compared in float32, from smallest to largest
+NEARLY_ALL = 0.95  # of the values or of the kinds of a column
 MERGED = 0.02  # share of them that may become equal: of fewer than 50 none, of thousands by chance
 LARGEST_VALUE = 1e36  # of a regression: students add up float32 numbers, which end at 3e38
 UNKNOWN = -1  # code of a missing category, and of one that training did not have
@@ -59,9 +60,11 @@ def as_frame(X) -> pd.DataFrame:
     """Raw rows as a DataFrame; the columns of an array are named x0, x1, ...
 
     Raises:
-        ValueError, TypeError: not a table (scikit-learn's own words).
+        ValueError, TypeError: not a table (scikit-learn's own words), or one without columns.
     """
     if isinstance(X, pd.DataFrame):
+        if not X.shape[1]:
+            raise data_error("X", "no columns", "bring one at least")
         return X
     if getattr(X, "dtype", None) is not None and X.dtype.kind in "OUS" and np.ndim(X) == 2:
         mixed = pd.DataFrame(X).infer_objects()
@@ -260,13 +263,46 @@ def check_column(column: pd.Series, name: str) -> None:
         raise data_error(where, "Complex data not supported", "bring real numbers")
     if is_number(column):
         return
-    n_kinds = column.nunique()
+    try:
+        kinds = column.dropna().unique()
+    except TypeError:  # they have no hash
+        kind = next(type(value) for value in column if not isinstance(value, Hashable))
+        cure = "bring numbers, texts or categories"
+        raise data_error(where, f"holds values of type {kind.__name__}", cure) from None
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        check_texts(column, where)
+    n_kinds = len(kinds)
     if n_kinds > MAX_KINDS:
         raise data_error(
             where,
             f"{n_kinds} different texts",
             f"drop it, or group them into at most {MAX_KINDS} categories",
         )
+    texts: dict[str, object] = {}
+    for kind in kinds:
+        other = texts.setdefault(str(kind), kind)
+        if other is not kind:
+            raise data_error(where, f"both {other!r} and {kind!r}", "write one kind of value")
+
+
+def check_texts(column: pd.Series, where: str) -> None:
+    """Raises DataError naming the first text of a column whose values are nearly all numbers."""
+    counts = column.value_counts()
+    reads = counts.index.map(reads_as_number).to_numpy(bool)
+    if reads.all():
+        return
+    if counts[reads].sum() >= NEARLY_ALL * counts.sum() or reads.mean() >= NEARLY_ALL:
+        first = column[column.isin(counts.index[~reads])].iloc[0]
+        cure = "write a number, or nothing where it is missing"
+        raise data_error(where, f"{first!r} among numbers", cure)
+
+
+def reads_as_number(value: object) -> bool:
+    """Whether a value is a finite number, or a text that stands for one."""
+    try:
+        return "_" not in str(value) and bool(np.isfinite(float(str(value))))
+    except ValueError:
+        return False
 
 
 def check_float32(numbers: pd.Series, where: str) -> None:

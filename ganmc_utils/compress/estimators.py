@@ -23,6 +23,7 @@ from ganmc_utils.compress.columns import (
     Columns,
     as_frame,
     check_float32,
+    check_names,
     check_values,
     data_error,
 )
@@ -32,6 +33,7 @@ from ganmc_utils.compress.search import Search
 from ganmc_utils.compress.sources import TrainingRows, classes_of_target
 from ganmc_utils.compress.students import FAMILIES
 from ganmc_utils.compress.teachers import make_teacher
+from ganmc_utils.forests.data import first_names
 
 HELD_BACK = 0.2  # of the rows for validation, and as many for the report
 MAX_HELD_BACK = 10_000
@@ -123,9 +125,11 @@ class Compressor(BaseEstimator):
             absent = "X_report" if X_report is None else "y_report"
             raise data_error(absent, "is missing", "give X_report and y_report, or neither")
         frame = as_frame(X)
-        validate_data(self, X, skip_check_array=True)
-        if len(frame) == 1:
-            raise data_error("X", "1 sample", f"bring {MIN_ROWS} rows or more")
+        check_names([str(name) for name in frame.columns])
+        self.learn_names(X)
+        if len(frame) < 2:
+            problem = f"{len(frame)} sample{'' if len(frame) == 1 else 's'}"
+            raise data_error("X", problem, f"bring {MIN_ROWS} rows or more")
         y = self.learn_target(y)
         check_consistent_length(frame, y)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -224,11 +228,21 @@ class Compressor(BaseEstimator):
             if not is_default and not (isinstance(value, Integral) and value > 0):
                 raise data_error(name, f"{value}", "give a whole number above 0")
 
+    def learn_names(self, X, reset: bool = True) -> None:
+        """Keep the names of columns as scikit-learn does; reset=False: compare them with those."""
+        try:
+            validate_data(self, X, skip_check_array=True, reset=reset)
+        except TypeError as failed:
+            if "string names" not in str(failed):
+                raise
+            cure = "make them texts (X.columns = X.columns.astype(str))"
+            raise data_error("X", "names of columns are of several types", cure) from None
+
     def matrix_of(self, X) -> np.ndarray:
         """Raw rows as the matrix that the student takes, (n, d)."""
         check_is_fitted(self)
         as_frame(X)  # what is no table is told in scikit-learn's own words
-        validate_data(self, X, skip_check_array=True, reset=False)
+        self.learn_names(X, reset=False)
         return self.columns_.transform(X)
 
     @property
@@ -316,7 +330,7 @@ class ClassifierCompressor(ClassifierMixin, Compressor):
         Raises:
             ValueError: missing labels, one class, a continuous target, more than 100 classes.
         """
-        y = column_or_1d(y, warn=True)
+        y = column_of(y, "y")
         check_labels(y, "y")
         check_classification_targets(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
@@ -335,7 +349,7 @@ class ClassifierCompressor(ClassifierMixin, Compressor):
         Raises:
             DataError: another class among them, or one class alone.
         """
-        y = column_or_1d(y)
+        y = column_of(y, "y_report")
         check_labels(y, "y_report")
         known = np.unique(y)
         strange = set(known) - set(self.classes_)
@@ -401,9 +415,18 @@ class RegressorCompressor(RegressorMixin, Compressor):
         return students.predictions(self.student_, matrix)
 
 
+def column_of(y, where: str) -> np.ndarray:
+    """A target as an array (n,)."""
+    try:
+        return column_or_1d(y, warn=True)
+    except ValueError as failed:
+        problem = str(failed).splitlines()[0]
+        raise data_error(where, problem, "bring a class or value for each row") from None
+
+
 def numbers_of(y, where: str) -> np.ndarray:
     """The values of a regression as float64 (n,); see RegressorCompressor.learn_target."""
-    y = column_or_1d(y, warn=True)
+    y = column_of(y, where)
     if y.dtype.kind not in "biuf":
         try:
             y = y.astype(np.float64)
@@ -430,3 +453,6 @@ def check_labels(y: np.ndarray, where: str) -> None:
         raise data_error(where, f"{n_missing} labels are missing (NaN)", "label or drop those rows")
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name=where)
+    if y.dtype.kind == "O" and len(set(map(type, y))) > 1:
+        problem = f"labels of several types ({first_names({type(label).__name__ for label in y})})"
+        raise data_error(where, problem, "make them texts (y.astype(str))")

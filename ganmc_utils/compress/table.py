@@ -1,7 +1,10 @@
 """The user's files: a table of text, and a fitted teacher. Every mistake is one line."""
 
+import codecs
 import csv
 import os
+import shlex
+import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +17,10 @@ from onnx import TensorProto, numpy_helper
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
 from sklearn.frozen import FrozenEstimator
 
-from ganmc_utils.compress.columns import check_names
+from ganmc_utils.compress.columns import check_names, check_texts
 from ganmc_utils.compress.estimators import MAX_CLASSES, MIN_ROWS
 from ganmc_utils.core.errors import GanmcError, user_error
-from ganmc_utils.forests.data import check_row_lengths, first_names
+from ganmc_utils.forests.data import first_names
 
 MEMORY_PER_BYTE = 5  # of a file: text becomes numbers, and both are there for a moment
 MAX_NUMERIC_CLASSES = 20  # a target of more different whole numbers is a regression's
@@ -59,6 +62,14 @@ TRUSTED = {
 }
 PASSING = ("Cast", "Identity", "Reshape", "Squeeze")  # nodes that leave labels as they are
 CHOOSING = ("Gather", "ArrayFeatureExtractor")  # nodes that take labels from a constant
+MEGABYTE = 2**20
+PACKED = {  # what files begin with, and the program that unpacks them
+    b"\x1f\x8b": "gunzip",
+    b"PK\x03\x04": "unzip",
+    b"BZh": "bunzip2",
+    b"\xfd7zXZ\0": "unxz",
+    b"\x28\xb5\x2f\xfd": "unzstd",
+}
 PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
 
 
@@ -71,25 +82,25 @@ def read_rows(path: str | Path, separator: str = ",") -> pd.DataFrame:
     """A table with column names in its first line.
 
     Raises:
-        GanmcError: no such file, too large, not UTF-8, another separator, duplicate names, too few
-            rows.
+        GanmcError: no such file, too large, not UTF-8, another separator, names that are missing
+            or doubled, rows of other lengths, too few rows.
     """
-    path = Path(path).expanduser()
+    path = own_path(path, "data")
     separator = {"\\t": "\t"}.get(separator, separator)  # as it is typed in a shell
     if len(separator) != 1:
         raise user_error(f"separator {separator!r}", "no single character", "such as , or ;")
     check_size(path)
+    check_is_text(path)
+    options = {"low_memory": False, "encoding": "utf-8-sig", "compression": None}
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, delimiter=separator)
             header = next(rows, [])
             check_header(header, path, separator)
-            check_row_lengths(rows, len(header), path)
-        frame = pd.read_csv(path, sep=separator, low_memory=False, encoding="utf-8-sig")
+            check_rows(rows, len(header), path)
+        frame = pd.read_csv(path, sep=separator, **options)
     except UnicodeDecodeError:
-        raise user_error(
-            path, "not in UTF-8", f"convert it (iconv -t utf-8 {path.name} > utf8.csv)"
-        ) from None
+        raise user_error(path, "not in UTF-8", convert_from("latin1", path)) from None
     except (OSError, ValueError, csv.Error) as failed:
         if isinstance(failed, ValueError) and "named twice" in str(failed):
             raise
@@ -105,10 +116,67 @@ def read_rows(path: str | Path, separator: str = ",") -> pd.DataFrame:
     return frame
 
 
+def own_path(text: str | Path, what: str) -> Path:
+    """A path that the user has typed, with ~ as the shell has it.
+
+    what: it is of, for the error.
+
+    Raises:
+        GanmcError: it is empty or cannot be a path.
+    """
+    if not str(text):
+        raise user_error(what, "an empty path", "name a file or folder")
+    if "\0" in str(text):
+        raise user_error(what, f"{str(text)!r} is no path", "leave out the NUL")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise user_error(text, "no such user", "write the path without ~") from None
+
+
+def check_file(path: Path) -> None:
+    """Raises GanmcError where there is no file that can be read."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise user_error(path, "no such file", "correct the path") from None
+    except OSError as failed:
+        raise user_error(path, f"cannot be read ({failed.strerror})", "correct the path") from None
+    if stat.S_ISDIR(mode):
+        raise user_error(path, "is a folder", "name a file in it")
+    if not stat.S_ISREG(mode):
+        raise user_error(path, "is no regular file", "save what it holds as a file")
+    if not os.access(path, os.R_OK):
+        raise user_error(path, "cannot be read (Permission denied)", "ask its owner, or copy it")
+
+
+def check_is_text(path: Path) -> None:
+    """Raises GanmcError for a file that is packed, of two bytes a character, or with NUL bytes."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        for magic, program in PACKED.items():
+            if start.startswith(magic):
+                raise user_error(path, "is packed", f"unpack it ({program} {quoted(path)})")
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise user_error(path, "not in UTF-8", convert_from("utf-16", path))
+        file.seek(0)
+        if any(b"\0" in part for part in iter(lambda: file.read(MEGABYTE), b"")):
+            raise user_error(path, "NUL bytes in it", "save it as comma-separated text in UTF-8")
+
+
+def convert_from(encoding: str, path: Path) -> str:
+    """How to convert a file."""
+    return f"convert it (iconv -f {encoding} -t utf-8 {quoted(path)} > utf8.csv)"
+
+
+def quoted(path: Path) -> str:
+    """The name of a file as a shell takes it."""
+    return shlex.quote(path.name)
+
+
 def check_size(path: Path) -> None:
     """Raises GanmcError where a file is not there or needs more memory than there is."""
-    if not path.is_file():
-        raise user_error(path, "no such file", "correct the path")
+    check_file(path)
     n_bytes = path.stat().st_size
     needed, free = n_bytes * MEMORY_PER_BYTE, free_memory()
     if needed > free:
@@ -133,7 +201,30 @@ def check_header(header: list[str], path: Path, separator: str) -> None:
                 f"pass --separator {others[0]!r}",
             )
         raise user_error(path, "one column only", "bring features beside the target")
+    nameless = [number for number, name in enumerate(header, 1) if not name.strip()]
+    if nameless:
+        cure = "name it, or leave it out if it counts the rows"
+        raise user_error(path, f"column {nameless[0]} has no name", cure)
     check_names(header)
+
+
+def check_rows(rows, n_columns: int, path: Path) -> None:
+    """Check that each row has as many fields as the header; blank lines count for nothing.
+
+    rows: a csv.reader that has read the header.
+
+    Raises:
+        GanmcError: a row has not: pandas would cut or shift it, or fill it up with missing values.
+    """
+    cures = {
+        True: "name every column, and quote fields that hold the separator",
+        False: "bring the file whole, with as many separators in each line",
+    }
+    for row in rows:
+        is_blank = len(row) < 2 and not "".join(row).strip()
+        if len(row) != n_columns and not is_blank:
+            problem = f"line {rows.line_num} has {len(row)} fields, the header {n_columns}"
+            raise user_error(path, problem, cures[len(row) > n_columns])
 
 
 def features_and_target(
@@ -154,9 +245,11 @@ def features_and_target(
         GanmcError: no such column, missing values, too many classes, one class.
     """
     if target not in frame:
-        raise user_error(
-            f"target {target}", "no such column", f"choose one of {first_names(frame)}"
-        )
+        cure = f"choose one of {first_names(frame)}"
+        alike = [name for name in frame if name.strip() == target.strip()]
+        if alike:
+            cure = f"there is {alike[0]!r}: mind the blanks"
+        raise user_error(f"target {target}", "no such column", cure)
     y = frame[target]
     if y.isna().any():
         raise user_error(
@@ -168,6 +261,9 @@ def features_and_target(
         has_fractions = is_number and is_float_dtype(y) and (y != y.round()).any()
         many = is_number and n_different > MAX_NUMERIC_CLASSES
         task = "regression" if has_fractions or many else "classification"
+    is_unclear = task == "regression" or n_different > MAX_CLASSES
+    if is_unclear and not is_number:
+        check_texts(y, f"target {target}")
     if task == "regression" and not is_number:
         raise user_error(f"target {target}", "no numbers", "use --task classification")
     if task == "classification" and n_different > MAX_CLASSES:
@@ -187,7 +283,7 @@ def load_teacher(path: str | Path, is_regression: bool) -> FrozenEstimator | Cal
     Raises:
         GanmcError: a pickle, another kind of file, one that cannot be read or trusted.
     """
-    path = Path(path).expanduser()
+    path = own_path(path, "teacher")
     if path.suffix.lower() in PICKLES:
         raise user_error(
             path,
@@ -196,8 +292,7 @@ def load_teacher(path: str | Path, is_regression: bool) -> FrozenEstimator | Cal
         )
     if path.suffix.lower() not in (".skops", ".onnx"):
         raise user_error(path, "no .skops or .onnx file", "save the teacher as one of them")
-    if not path.is_file():
-        raise user_error(path, "no such file", "correct the path")
+    check_file(path)
     if path.suffix.lower() == ".onnx":
         return load_onnx(path, is_regression)
     try:
