@@ -457,6 +457,36 @@ def test_samples_of_other_layouts_and_types_are_read(images, make):
         of_images(images, make(images.x_train), lr=1e-9)
 
 
+class OwnSource:
+    """A source of the user's own that gives what a function makes of n."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def sample(self, n, rng):
+        return self.function(n)
+
+
+@pytest.mark.parametrize("gives, words", [
+    (lambda n: 1 / 0, "samples: sample(100, rng) fails (ZeroDivisionError: division by zero)"),
+    (lambda n: None, "samples: sample(100, rng) gives None; it must give samples, or a pair"),
+    (lambda n: (1, 2, 3), "samples: sample(100, rng) gives 3 values; it must give samples, or"),
+    (lambda n: (None, None), "samples: NoneType; bring an array of numbers"),
+    (lambda n: (torch.zeros(n, 1, 8, 7), None), "samples: shape (100, 1, 8, 7)"),
+    (lambda n: torch.zeros(n, 1, 8, 7), "samples: shape (100, 1, 8, 7)")])  # fmt: skip
+def test_a_source_that_is_none(images, table, gives, words):
+    refused(lambda: of_images(images, OwnSource(gives)), words)
+    in_rows = words.replace("100", "200") if "sample(" in words else "samples: "
+    refused(lambda: compression_score(OwnSource(gives), *table), in_rows)
+
+
+def test_a_source_may_leave_out_classes(table):
+    data, forest = table
+    alone = compression_score(OwnSource(lambda n: data.x_train[:n]), data, forest, seeds=1)
+    pair = compression_score(OwnSource(lambda n: (data.x_train[:n], None)), data, forest, seeds=1)
+    assert alone.accuracy == pair.accuracy
+
+
 SETTINGS = [
     ({"batch": 0}, "batch 0"),
     ({"batch": 2.5}, "batch 2.5"),

@@ -15,7 +15,10 @@ from ganmc_utils.core.errors import user_error
 
 
 def checked_first(check: Callable[[dict], None]) -> Callable[[Callable], Callable]:
-    """A decorator: check({argument: value}) is called before the function, and may raise."""
+    """A decorator: check({argument: value}) is called before the function.
+
+    It may raise, and may put another value in the place of one.
+    """
 
     def with_check(function: Callable) -> Callable:
         signature = inspect.signature(function)
@@ -25,7 +28,7 @@ def checked_first(check: Callable[[dict], None]) -> Callable[[Callable], Callabl
             given = signature.bind(*values, **named)
             given.apply_defaults()
             check(given.arguments)
-            return function(*values, **named)
+            return function(*given.args, **given.kwargs)
 
         return checked
 

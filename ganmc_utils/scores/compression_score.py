@@ -150,8 +150,38 @@ def compression_score(
     )
 
 
+@dataclass
+class CheckedSource(Source):
+    """A source of the user's own; whatever it raises is one line, and classes may be left out."""
+
+    source: Source
+
+    def sample(self, n: int, rng: np.random.Generator | torch.Generator) -> tuple[Array, object]:
+        """Draw n samples.
+
+        Raises:
+            GanmcError: it fails, or gives neither samples nor a pair of them and their classes.
+        """
+        try:
+            drawn = self.source.sample(n, rng)
+        except GanmcError:
+            raise
+        except Exception as failed:  # whatever the user's own code may raise
+            problem = f"sample({n}, rng) fails ({type(failed).__name__}: {failed})"
+            raise user_error("samples", problem, "mend it") from failed
+        pair = drawn if isinstance(drawn, tuple) else (drawn, None)
+        if drawn is None or len(pair) != 2:
+            given = "None" if drawn is None else f"{len(pair)} values"
+            cure = "it must give samples, or a pair (samples, classes)"
+            raise user_error("samples", f"sample({n}, rng) gives {given}", cure)
+        return pair
+
+
 def check_arguments(given: dict) -> None:
-    """Raises GanmcError for numbers that are none, and for tensors without plain values."""
+    """Raises GanmcError for numbers that are none, and for tensors without plain values.
+
+    A source of the user's own is checked when it is drawn from.
+    """
     where, samples = "compression score", given["samples"]
     for name in ("batch", "lr"):
         if isinstance(given[name], bool) or not isinstance(given[name], Real):
@@ -159,6 +189,8 @@ def check_arguments(given: dict) -> None:
     is_tensor = isinstance(samples, Tensor)
     if is_tensor and (samples.layout != torch.strided or samples.is_meta):
         raise user_error(where, "samples in a sparse or empty tensor", "bring samples.to_dense()")
+    if hasattr(samples, "sample") and not hasattr(samples, "to_numpy"):  # a DataFrame has both
+        given["samples"] = CheckedSource(samples)
 
 
 compression_score = checked_first(check_arguments)(compression_score)
