@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from sklearn.tree import DecisionTreeClassifier
 from ganmc_utils.compress import command, steps, table
 from ganmc_utils.compress.teachers import checked_predictions
 from ganmc_utils.core import paths
+from ganmc_utils.core.errors import GanmcError
 
 X, Y = load_breast_cancer(return_X_y=True, as_frame=True)
 COLUMNS = ["mean radius", "mean texture", "mean area"]
@@ -279,6 +281,113 @@ def test_a_huge_file_is_refused_before_it_is_read(data, capsys, monkeypatch):
     status, said = ganmc(capsys, data, "--target", "label")
     assert (status, said.count("\n")) == (1, 1)
     assert "of memory" in said and "bring a sample of its rows" in said
+
+
+@pytest.fixture
+def to_the_notebook(monkeypatch):
+    """The command ends where the notebook would run, with this error."""
+
+    def stopped(*_):
+        raise GanmcError("the notebook would run")
+
+    monkeypatch.setattr(steps, "run_notebook", stopped)
+    return "the notebook would run"
+
+
+@pytest.mark.parametrize(
+    "file", ["README.md", "report.html", "rules.txt", "model.onnx", "model.skops", "model.c"]
+)
+def test_files_of_other_programs_are_not_replaced(
+    file, data, tmp_path, capsys, monkeypatch, to_the_notebook
+):
+    monkeypatch.chdir(tmp_path)
+    Path(file).write_text("# My project\n")
+    for out in (".", tmp_path, f"../{tmp_path.name}"):
+        status, said = ganmc(capsys, data, "--target", "label", "--out", out)
+        assert (status, said.count("\n")) == (1, 1)
+        assert f"{file}: is not of an earlier run; choose another folder" in said
+    assert Path(file).read_text() == "# My project\n"
+    status, said = ganmc(capsys, data, "--target", "label", "--out", "")
+    assert "--out: an empty path" in said
+
+
+def test_an_earlier_run_may_be_replaced(compressed, data, tmp_path, capsys, to_the_notebook):
+    finished, _ = compressed
+    stopped = tmp_path / "stopped"
+    (stopped / "run").mkdir(parents=True)
+    steps.executed(stopped).touch()
+    (stopped / "model.onnx").touch()
+    other = tmp_path / "notes.txt"
+    other.touch()
+    for out in (finished, stopped, tmp_path, tmp_path / "new"):
+        _, said = ganmc(capsys, data, "--target", "label", "--out", out)
+        assert to_the_notebook in said, out
+    shutil.copytree(finished, tmp_path / "edited")
+    (tmp_path / "edited" / "README.md").write_text("# My project\n")
+    _, said = ganmc(capsys, data, "--target", "label", "--out", tmp_path / "edited")
+    assert "README.md: is not of an earlier run" in said
+
+
+OUT_OF_REACH = {
+    "a file": "choose another folder",
+    "below a file": "choose another folder",
+    "too long": "choose a shorter path",
+    "~nobody_of_that_name/out": "no such user; write the path without ~",
+}
+
+
+@pytest.mark.parametrize("case", OUT_OF_REACH)
+def test_an_out_that_cannot_be_a_folder_has_its_own_cure(case, data, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    others = {"a file": tmp_path / "file", "below a file": tmp_path / "file" / "out"}
+    out = others.get(case, "x" * 300 if case == "too long" else case)
+    status, said = ganmc(capsys, data, "--target", "label", "--out", out)
+    assert (status, said.count("\n")) == (1, 1)
+    assert OUT_OF_REACH[case] in said
+    assert "space" not in said
+
+
+@pytest.mark.parametrize(
+    "option, value, limit",
+    [
+        ("--max-loss", "nan", "nan is not 0 or more"),
+        ("--max-loss", "-1", "-1 is not 0 or more"),
+        ("--seconds", "-1", "-1 is not 1 or more"),
+        ("--seconds", "1.5", "invalid int value"),
+        ("--queries", "-5", "-5 is not 0 or more"),
+        ("--max-nodes", "0", "0 is not 1 or more"),
+        ("--max-bytes", "0", "0 is not 1 or more"),
+        ("--seed", "-1", "-1 is not 0 to 2147483647"),
+        ("--seed", "99999999999", "99999999999 is not 0 to"),
+    ],
+)
+def test_numbers_out_of_range_name_their_option(option, value, limit, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["compress", "cells.csv", "--target", "label", option, value])
+    assert f"error: argument {option}: {limit}" in capsys.readouterr().err
+
+
+BAD_REPORTS = {
+    "a column less": (FRAME.drop(columns="mean area"), "no column mean area; bring rows"),
+    "no target": (FRAME.drop(columns="label"), "no column label; bring rows"),
+    "another class": (FRAME.replace({"label": {"benign": "cyst"}}), "unknown classes cyst; leave"),
+    "a text": (FRAME.assign(**{"mean area": "large"}), "not a number (could not convert"),
+    "one class": (FRAME[FRAME["label"] == "benign"], "one value only"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_REPORTS)
+def test_report_rows_that_cannot_be_used_are_told_at_once(
+    case, data, tmp_path, capsys, to_the_notebook
+):
+    rows, says = BAD_REPORTS[case]
+    rows.to_csv(tmp_path / "report.csv", index=False)
+    words = [data, "--target", "label", "--report", tmp_path / "report.csv"]
+    status, said = ganmc(capsys, *words, "--out", tmp_path / "out")
+    assert (status, said.count("\n")) == (1, 1)
+    assert says in said
+    FRAME[[*reversed(FRAME.columns)]].assign(more=1).to_csv(tmp_path / "report.csv", index=False)
+    assert to_the_notebook in ganmc(capsys, *words, "--out", tmp_path / "out")[1]
 
 
 def test_a_missing_file_is_one_line(tmp_path, capsys):

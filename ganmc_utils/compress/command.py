@@ -7,6 +7,7 @@ Imports take seconds. Those of libraries are made after it is settled what Ctrl-
 """
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -46,11 +47,15 @@ def parser() -> argparse.ArgumentParser:
     )
     compress.add_argument("--out", default="compressed", help="folder to write (%(default)s)")
     compress.add_argument(
-        "--max-loss", type=float, default=0.01, help="allowed loss of AUC, accuracy or R squared "
-        "(%(default)s)"
+        "--max-loss", type=number_from(0, kind=float), default=0.01, help="allowed loss of AUC, "
+        "accuracy or R squared (%(default)s)"
     )  # fmt: skip
-    compress.add_argument("--max-nodes", type=int, help="limit of the nodes of all trees")
-    compress.add_argument("--max-bytes", type=int, help="limit of the bytes of the ONNX file")
+    compress.add_argument(
+        "--max-nodes", type=number_from(1), help="limit of the nodes of all trees"
+    )
+    compress.add_argument(
+        "--max-bytes", type=number_from(1), help="limit of the bytes of the ONNX file"
+    )
     compress.add_argument("--student", default="auto", choices=["auto", *FAMILIES])
     compress.add_argument("--source", default="auto", choices=SOURCE_NAMES)
     compress.add_argument(
@@ -58,11 +63,32 @@ def parser() -> argparse.ArgumentParser:
     )
     compress.add_argument("--separator", default=",", help="of the columns (a comma)")
     compress.add_argument(
-        "--queries", type=int, default=0, help="rows that the teacher labels (0: ten for each row)"
+        "--queries",
+        type=number_from(0),
+        default=0,
+        help="rows that the teacher labels (0: ten for each row)",
     )
-    compress.add_argument("--seconds", type=int, default=120, help="for the search (%(default)s)")
-    compress.add_argument("--seed", type=int, default=0)
+    compress.add_argument(
+        "--seconds", type=number_from(1), default=120, help="for the search (%(default)s)"
+    )
+    compress.add_argument("--seed", type=number_from(0, 2**31 - 1), default=0)
     return top
+
+
+def number_from(
+    least: int, most: float = math.inf, kind: type = int
+) -> Callable[[str], int | float]:
+    """What reads the number of an option, within limits."""
+
+    def number(text: str) -> int | float:
+        value = kind(text)
+        if not least <= value <= most:
+            limits = f"{least} or more" if most == math.inf else f"{least} to {most}"
+            raise argparse.ArgumentTypeError(f"{text} is not {limits}")
+        return value
+
+    number.__name__ = kind.__name__  # as argparse calls it
+    return number
 
 
 def main(words: list[str] | None = None) -> int:
@@ -70,13 +96,13 @@ def main(words: list[str] | None = None) -> int:
     began = time.time()
     with signals_end_it(lambda: "no model was written"):
         asked = parser().parse_args(words)
-        with signals_end_it(lambda: what_is_there(Path(asked.out).expanduser(), began)):
+        with signals_end_it(lambda: what_is_there(Path(os.path.expanduser(asked.out)), began)):
             return status_of(asked)
 
 
 def status_of(asked: argparse.Namespace) -> int:
     """Do what was asked; returns the exit status."""
-    from ganmc_utils.compress import steps
+    from ganmc_utils.compress import files, steps
 
     try:
         steps.run(asked)
@@ -87,7 +113,7 @@ def status_of(asked: argparse.Namespace) -> int:
         line = user_error(
             failed.filename or asked.out,
             f"cannot be written or read ({failed.strerror or failed})",
-            "free some space or choose another folder",
+            files.cure_of(failed),
         )
         print(f"ganmc: {line}", file=sys.stderr)
         return 1

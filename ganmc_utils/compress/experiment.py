@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from ganmc_utils.compress.estimators import ClassifierCompressor, RegressorCompressor
 from ganmc_utils.compress.measures import METRICS
 from ganmc_utils.compress.report import Report
-from ganmc_utils.compress.table import features_and_target, load_teacher, read_rows
+from ganmc_utils.compress.table import features_and_target, load_teacher, read_rows, report_rows
 from ganmc_utils.core.parameters import OwnModel
 from ganmc_utils.core.records import Row
 from ganmc_utils.forests.data import file_sha256, read_table
@@ -52,9 +52,8 @@ def read_task(p: OwnModel) -> Task:
     teacher = load_teacher(p.teacher, kind == "regression") if p.teacher else None
     report = {}
     if p.report_path:
-        rows = read_rows(p.report_path, p.separator)
-        x_report, y_report, _ = features_and_target(rows, p.target, kind)
-        report = {"X_report": x_report[list(frame.columns)], "y_report": y_report}
+        x_report, y_report = report_rows(p.report_path, p.separator, frame, y, kind)
+        report = {"X_report": x_report, "y_report": y_report}
     checksum = file_sha256(Path(p.path).expanduser())
     return Task(Path(p.path).stem, frame, y, kind, checksum, teacher, report)
 

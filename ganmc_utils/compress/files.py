@@ -1,5 +1,6 @@
 """The files of a student: ONNX, skops, C, rules and a model card. None needs this package."""
 
+import errno
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +94,18 @@ def save(compressor, folder: str | Path) -> list[Path]:
             paths.append(folder / name)
     except OSError as failed:
         raise user_error(
-            folder,
-            f"cannot be written ({failed.strerror or failed})",
-            "free some space or choose another folder",
+            folder, f"cannot be written ({failed.strerror or failed})", cure_of(failed)
         ) from None
     return paths
+
+
+def cure_of(failed: OSError) -> str:
+    """What helps against an error of the file system."""
+    if failed.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space or choose another folder"
+    return (
+        "choose a shorter path" if failed.errno == errno.ENAMETOOLONG else "choose another folder"
+    )
 
 
 def sklearn_pipeline(compressor) -> Pipeline:

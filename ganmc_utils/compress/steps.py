@@ -16,32 +16,39 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from ganmc_utils.compress.columns import Columns
-from ganmc_utils.compress.table import features_and_target, load_teacher, read_rows
+from ganmc_utils.compress.table import (
+    features_and_target,
+    load_teacher,
+    own_path,
+    read_rows,
+    report_rows,
+)
 from ganmc_utils.compress.teachers import make_teacher
 from ganmc_utils.core.errors import GanmcError, user_error
 from ganmc_utils.core.plan import notebook_path
 
 NOTEBOOK = "09_your_own_model"
 PAGE = "report.html"
+CARD_FILE = "README.md"
+OTHER_FILES = (PAGE, "rules.txt", "model.onnx", "model.skops", "model.c")
 FIRST_ROWS = 50  # about which a teacher is asked before all else
 AWAKE = 0.2  # seconds: how often the main thread looks for signals
 
 
 def run(asked: argparse.Namespace) -> None:
     """Check what can be checked at once, run the notebook, write its page, name the files."""
+    out = own_path(asked.out, "--out").absolute()
+    check_folder(out)
     frame, y, task = features_and_target(
         read_rows(asked.data, asked.separator), asked.target, asked.task
     )
-    check_columns_and_teacher(frame, y, task, asked.teacher)
-    if asked.report:
-        features_and_target(read_rows(asked.report, asked.separator), asked.target, task)
-    out = Path(asked.out).expanduser().resolve()
+    check_columns(frame, y, task, asked)
     out.mkdir(parents=True, exist_ok=True)
     size = f"{len(frame):,} rows, {frame.shape[1]} columns, {task}"
     print(f"{size}: a teacher, then at most {asked.seconds} s of search.", flush=True)
     run_notebook(parameters_of(asked, out), out)
     write_page(out)
-    card = out / "README.md"
+    card = out / CARD_FILE
     _, verdict, *_ = card.read_text().split("\n\n")
     print(verdict)
     print(f"The report is {out / PAGE}, the model card {card}.")
@@ -49,19 +56,40 @@ def run(asked: argparse.Namespace) -> None:
     print(f"The model is there as {', '.join(files)}; {executed(out)} is the notebook that ran.")
 
 
-def check_columns_and_teacher(frame: pd.DataFrame, y: pd.Series, task: str, teacher: str) -> None:
-    """Raises GanmcError at once where the columns or the teacher cannot be used.
+def check_folder(out: Path) -> None:
+    """Raises GanmcError where files would be replaced that no earlier run has written.
+
+    An earlier run has left its card, or its notebook where it was stopped before.
+    """
+    card = out / CARD_FILE
+    there = [path for path in (card, *map(out.joinpath, OTHER_FILES)) if path.exists()]
+    is_ours = is_card(card) if card.exists() else executed(out).exists()
+    if there and not is_ours:
+        raise user_error(there[0], "is not of an earlier run", "choose another folder as --out")
+
+
+def is_card(path: Path) -> bool:
+    """Whether a file is a model card of this tool, of any version."""
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    return text.startswith("# Model card\n") and 'InferenceSession("model.onnx")' in text
+
+
+def check_columns(frame: pd.DataFrame, y: pd.Series, task: str, asked: argparse.Namespace) -> None:
+    """Raises GanmcError at once where columns, teacher or report rows cannot be used.
 
     The teacher is asked about the first rows.
     """
     classes, numbers = np.unique(y, return_inverse=True)
     columns = Columns().fit(frame, numbers)
-    if teacher:
+    if asked.teacher:
         is_regression = task == "regression"
-        loaded = load_teacher(teacher, is_regression)
+        loaded = load_teacher(asked.teacher, is_regression)
         x = columns.transform(frame.head(FIRST_ROWS))
         known = None if is_regression else classes
         make_teacher(loaded, x, numbers[:FIRST_ROWS], columns, known, seed=0).ask(x)
+    if asked.report:
+        x_report, _ = report_rows(asked.report, asked.separator, frame, y, task)
+        columns.transform(x_report, asked.report)
 
 
 def parameters_of(asked: argparse.Namespace, out: Path) -> dict:
@@ -71,7 +99,7 @@ def parameters_of(asked: argparse.Namespace, out: Path) -> dict:
         "out_dir": str(out / "run"),
         "folder": str(out),
         "table": "csv",
-        "path": str(Path(asked.data).expanduser().resolve()),
+        "path": full_path(asked.data),
         "separator": asked.separator,
         "target": asked.target,
         "task": asked.task,
@@ -90,7 +118,7 @@ def parameters_of(asked: argparse.Namespace, out: Path) -> dict:
 
 def full_path(path: str) -> str:
     """An absolute path; "" stays."""
-    return str(Path(path).expanduser().resolve()) if path else ""
+    return str(own_path(path, path).absolute()) if path else ""
 
 
 def run_notebook(parameters: dict, out: Path) -> None:

@@ -277,6 +277,33 @@ def features_and_target(
     return frame.drop(columns=target), y, task
 
 
+def report_rows(
+    path: str | Path, separator: str, frame: pd.DataFrame, y: pd.Series, task: str
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Features and target of rows for the report.
+
+    Args:
+        path: of their file.
+        separator: of its columns.
+        frame: features of the table; those of the report are put into their order.
+        y: target of the table.
+        task: "classification" or "regression".
+
+    Raises:
+        GanmcError: a column or a class is not as in the table.
+    """
+    rows = read_rows(path, separator)
+    absent = [name for name in (*frame, y.name) if name not in rows]
+    if absent:
+        cure = "bring rows with all columns of the table"
+        raise user_error(path, f"no column {first_names(absent)}", cure)
+    x_report, y_report, _ = features_and_target(rows, y.name, task)
+    strange = sorted(set(y_report) - set(y), key=str)
+    if task == "classification" and strange:
+        raise user_error(path, f"unknown classes {first_names(strange)}", "leave them out")
+    return x_report[list(frame)], y_report
+
+
 def load_teacher(path: str | Path, is_regression: bool) -> FrozenEstimator | Callable:
     """A fitted teacher of raw columns, from a skops or an ONNX file. A pickle is never loaded.
 
