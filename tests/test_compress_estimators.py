@@ -681,3 +681,27 @@ def test_targets_of_two_types_or_of_complex_numbers_are_one_line(compressor, y):
         clone(compressor).fit(SMALL, y)
     with pytest.raises(DataError, match="^y_report: "):
         clone(compressor).fit(SMALL, AREA if compressor is REGRESSION else Y, SMALL, y)
+
+
+BAD_NUMBERS = {
+    "max_seconds": [-1, np.nan, "5", None, True],
+    "max_loss": [-1, np.nan, "0.01", None, True],
+    "max_nodes": [0, -1, 2.5, "9", True],
+    "max_bytes": [0, -1, 2.5, "9", True],
+    "queries": [0, -1, 2.5, "all", None, True],
+}
+
+
+@pytest.mark.parametrize(
+    "name, value", [(name, value) for name, values in BAD_NUMBERS.items() for value in values]
+)
+def test_numbers_that_cannot_be_used_name_their_parameter(name, value):
+    with pytest.raises(DataError) as raised:
+        clone(LEARNER).set_params(**{name: value}).search_of(SMALL, Y)
+    assert str(raised.value).startswith(f"{name}: {value!r}; give a")
+
+
+def test_a_search_may_last_for_ever():
+    search_ = clone(LEARNER).set_params(max_seconds=np.inf, source="auto").search_of(SMALL, Y)
+    assert search_.affordable_queries() == 2000
+    assert not search_.enough_of_sources()

@@ -42,6 +42,7 @@ MIN_OF_CLASS = 5
 QUERIES_PER_ROW = 10
 QUERY_LIMITS = (10_000, 200_000)
 MAX_CLASSES = 100
+FOREVER = 1e9  # seconds: infinity has no shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +159,7 @@ class Compressor(BaseEstimator):
             max_nodes=self.max_nodes,
             max_bytes=self.max_bytes,
             seed=seed,
-            deadline=time.monotonic() + self.max_seconds,
+            deadline=time.monotonic() + min(self.max_seconds, FOREVER),
         )
         rows = TrainingRows(
             x_train,
@@ -220,13 +221,17 @@ class Compressor(BaseEstimator):
         if self.student not in ("auto", *FAMILIES):
             names = ", ".join(("auto", *FAMILIES))
             raise data_error("student", f"unknown family {self.student}", f"choose one of {names}")
-        if not isinstance(self.max_loss, Real) or not self.max_loss >= 0:
-            raise data_error("max_loss", f"{self.max_loss}", "give a number of 0 or more")
+        for name in ("max_loss", "max_seconds"):
+            value = getattr(self, name)
+            is_number = isinstance(value, Real) and not isinstance(value, bool)
+            if not is_number or not value >= 0:
+                raise data_error(name, f"{value!r}", "give a number of 0 or more")
         for name in ("max_nodes", "max_bytes", "queries"):
             value = getattr(self, name)
             is_default = value is None if name != "queries" else value == "auto"
-            if not is_default and not (isinstance(value, Integral) and value > 0):
-                raise data_error(name, f"{value}", "give a whole number above 0")
+            is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if not is_default and not (is_whole and value > 0):
+                raise data_error(name, f"{value!r}", "give a whole number above 0")
 
     def learn_names(self, X, reset: bool = True) -> None:
         """Keep the names of columns as scikit-learn does; reset=False: compare them with those."""
