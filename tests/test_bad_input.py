@@ -118,6 +118,9 @@ FORESTS = [
     ("datasets.0.max_features", [], "max_features"),
     ("datasets.0.max_features", ["sqrt", "sqrt"], "twice"),
     ("datasets.0.max_features", ["all"], "max_features.0"),
+    ("datasets.0.path", "mine.csv", "path would be ignored for the table breast_cancer, which"),
+    ("datasets.0.target", "y", "target would be ignored for the table breast_cancer, which the"),
+    ("datasets.0.table", "csv", "the table csv needs path and target"),
     ("datasets.0.leaf_caps", [1], "leaf_caps.0"),
     ("datasets.0.leaf_caps", [4, 4], "twice"),
     ("datasets.0.small_trees", 0, "small_trees"),
@@ -207,6 +210,14 @@ CHAPTER_07 = [
     ("table.sources", ["train", "fresh"], "n_fresh"),
     ("classifier.network", "vgg", "choose one of"),
 ]
+OF_CSV = {
+    "path": "mine.csv",
+    "target": "y",
+    "separator": ";",
+    "task": "regression",
+    "teacher": "mine.skops",
+    "report_path": "more.csv",
+}
 PARAMETERS = [
     *[("06_random_forests", *case) for case in FORESTS],
     *[("00_teachers_and_gan", *case) for case in NETWORKS],
@@ -219,6 +230,12 @@ PARAMETERS = [
     ("04_gan_quality", "seeds", [2**32], "seeds.0"),
     ("05_supervised_learning", "p_fakes", [0.5], "0.0"),
     ("05_supervised_learning", "p_fakes", [0.0], "another share"),
+    ("07_compression_score", "table.path", "mine.csv", "path would be ignored for the table"),
+    *[
+        ("09_your_own_model", name, value, f"{name} would be ignored for the table breast_cancer")
+        for name, value in OF_CSV.items()
+    ],
+    ("09_your_own_model", "table", "csv", "the table csv needs path and target"),
     ("09_your_own_model", "queries", 10**11, "queries: input should be less than or equal"),
 ]
 
@@ -240,6 +257,15 @@ def test_a_bad_parameter(notebook, name, value, words):
     bad = changed(defaults(notebook) | sizes, name, value)
     line = refused(lambda: parameters.check_dict(notebook, bad), words)
     assert line.startswith(f"{notebook}: parameter ")
+
+
+def test_a_file_of_ones_own_takes_all_that_a_table_of_the_book_refuses():
+    notebook = "09_your_own_model"
+    mine = defaults(notebook) | OF_CSV | {"table": "csv"}
+    assert parameters.check_dict(notebook, mine).task == "regression"
+    refused(lambda: parameters.check_dict(notebook, mine | {"target": ""}), "csv needs target;")
+    of_the_book = defaults(notebook) | {"task": "classification"}
+    assert parameters.check_dict(notebook, of_the_book).table == "breast_cancer"
 
 
 def test_two_datasets_of_one_name():

@@ -155,6 +155,29 @@ class TableGan(ParameterGroup):
     )
 
 
+def check_of_csv(given: BaseModel, needed: tuple[str, ...], others: dict[str, object]) -> None:
+    """Check that a table `csv` has all that it needs, and a table of the book nothing of it.
+
+    Args:
+        given: parameters with a `table`.
+        needed: names of those that a csv file needs, all of them texts.
+        others: further ones that a table of the book would leave out, and what they are if not set.
+
+    Raises:
+        ValueError: a parameter lacks, or would be ignored.
+    """
+    if given.table == "csv":
+        if missing := [name for name in needed if not getattr(given, name)]:
+            raise ValueError(f"the table csv needs {' and '.join(missing)}")
+        return
+    unset = dict.fromkeys(needed, "") | others
+    if ignored := [name for name, value in unset.items() if getattr(given, name) != value]:
+        raise ValueError(
+            f"{' and '.join(ignored)} would be ignored for the table {given.table}, which the book "
+            "reads by itself; set table: csv for a file of your own"
+        )
+
+
 class ForestTask(ParameterGroup):
     """What is done with one table, in chapters 06 and 07."""
 
@@ -234,6 +257,12 @@ class ForestTask(ParameterGroup):
         "training rows. `authors`: with those of all rows, test rows too, and without the first "
         "row of the file, as the authors' published code does.",
     )
+
+    @model_validator(mode="after")
+    def check_that_nothing_is_ignored(self) -> "ForestTask":
+        """What names a file of one's own has a meaning only for the table csv."""
+        check_of_csv(self, ("path", "target"), {})
+        return self
 
     @model_validator(mode="after")
     def check_that_gans_are_given(self) -> "ForestTask":
@@ -823,6 +852,15 @@ class OwnModel(Parameters):
         description="One entire run for each seed. The report and the files are those of the "
         "first.",
     )
+
+    @model_validator(mode="after")
+    def check_that_nothing_is_ignored(self) -> "OwnModel":
+        """A table of the book has classes, and a teacher and a report of its own."""
+        others = {"separator": ",", "teacher": "", "report_path": ""}
+        if self.task == "regression":
+            others["task"] = "auto"
+        check_of_csv(self, ("path", "target"), others)
+        return self
 
 
 NOTEBOOKS: dict[str, type[Parameters]] = {
