@@ -191,6 +191,16 @@ BAD_TABLES = {
         "target y: 'x' among numbers",
         "write a number",
     ),
+    "a target beyond float32": (
+        table_text(y=1e160 * np.arange(60)),
+        "y: values of up to 5.9e+161, which float32 cannot hold",
+        "another unit",
+    ),
+    "an infinite target": (
+        table_text(y=[np.inf, *range(59)]),
+        "y: Input y contains inf",
+        "replace",
+    ),
     "a blank in the header": (table_text().replace("a,y", "a, y"), "target y: no such", "' y'"),
     "a blank header": (table_text().replace("a,y", "a, "), "column 2 has no name", "name it"),
     "lines of other lengths": (

@@ -103,12 +103,20 @@ def test_the_classes_of_an_onnx_file_must_be_those_of_the_target(name, zipmap, t
             assert "are not the target's 2 (benign, malignant)" in problem_of(teacher)
 
 
-def test_classes_in_another_order_are_refused(tmp_path):
-    model = to_onnx(TREE.fit(X.to_numpy(), LABELS), ONE_ROW)
-    (zipmap,) = [node for node in model.graph.node if node.op_type == "ZipMap"]
-    zipmap.attribute[0].strings[:] = [b"malignant", b"benign"]
+@pytest.mark.parametrize("zipmap", [True, False])
+def test_classes_in_another_order_are_told_by_their_names(zipmap, tmp_path):
+    fitted = TREE.fit(X.to_numpy(), LABELS)
+    model = to_onnx(fitted, ONE_ROW, options={"zipmap": zipmap})
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "classlabels_strings":
+                attribute.strings[:] = [b"malignant", b"benign"]
     teacher = load_onnx(written(model, tmp_path / "reversed.onnx"), is_regression=False)
-    assert "(malignant, benign) are not the target's" in problem_of(teacher)
+    if zipmap:
+        p = asked(teacher)
+        assert np.abs(p - fitted.predict_proba(X.to_numpy())[:, ::-1]).max() < 1e-5
+    else:
+        assert "(malignant, benign) are not the target's" in problem_of(teacher)
 
 
 @pytest.mark.parametrize("classes", [CLASSES, np.array([3, 7]), np.array([False, True])])

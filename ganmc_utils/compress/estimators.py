@@ -437,12 +437,21 @@ def numbers_of(y, where: str) -> np.ndarray:
             y = y.astype(np.float64)
         except (ValueError, TypeError):
             raise data_error(where, "no numbers", "use ClassifierCompressor for classes") from None
-    assert_all_finite(y, input_name=where)
+    check_finite(y, where)
     check_values(y.astype(np.float64), where)
     kinds = pd.Series(y)
     check_several(kinds.unique(), where, "value")
     check_float32(kinds, where)
     return y.astype(np.float64)
+
+
+def check_finite(y: np.ndarray, where: str) -> None:
+    """Raises DataError where a target holds NaN or infinity."""
+    try:
+        assert_all_finite(y, input_name=where)
+    except ValueError as failed:
+        problem = str(failed).splitlines()[0].removesuffix(".")
+        raise data_error(where, problem, "replace it, or drop those rows") from None
 
 
 def check_several(kinds: np.ndarray, where: str, noun: str) -> None:
@@ -457,7 +466,7 @@ def check_labels(y: np.ndarray, where: str) -> None:
     if n_missing:
         raise data_error(where, f"{n_missing} labels are missing (NaN)", "label or drop those rows")
     if y.dtype.kind == "f":
-        assert_all_finite(y, input_name=where)
+        check_finite(y, where)
     if y.dtype.kind == "O" and len(set(map(type, y))) > 1:
         problem = f"labels of several types ({first_names({type(label).__name__ for label in y})})"
         raise data_error(where, problem, "make them texts (y.astype(str))")

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pandas as pd
 import papermill
 from nbclient.exceptions import DeadKernelError
@@ -16,6 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from ganmc_utils.compress.columns import Columns
+from ganmc_utils.compress.estimators import ClassifierCompressor, RegressorCompressor
 from ganmc_utils.compress.table import (
     features_and_target,
     load_teacher,
@@ -75,21 +75,23 @@ def is_card(path: Path) -> bool:
 
 
 def check_columns(frame: pd.DataFrame, y: pd.Series, task: str, asked: argparse.Namespace) -> None:
-    """Raises GanmcError at once where columns, teacher or report rows cannot be used.
+    """Raises GanmcError at once where columns, target, teacher or report cannot be used.
 
     The teacher is asked about the first rows.
     """
-    classes, numbers = np.unique(y, return_inverse=True)
+    is_regression = task == "regression"
+    compressor = RegressorCompressor() if is_regression else ClassifierCompressor()
+    numbers = compressor.learn_target(y)
     columns = Columns().fit(frame, numbers)
     if asked.teacher:
-        is_regression = task == "regression"
         loaded = load_teacher(asked.teacher, is_regression)
         x = columns.transform(frame.head(FIRST_ROWS))
-        known = None if is_regression else classes
-        make_teacher(loaded, x, numbers[:FIRST_ROWS], columns, known, seed=0).ask(x)
+        classes = compressor.class_names()
+        make_teacher(loaded, x, numbers[:FIRST_ROWS], columns, classes, seed=0).ask(x)
     if asked.report:
-        x_report, _ = report_rows(asked.report, asked.separator, frame, y, task)
+        x_report, y_report = report_rows(asked.report, asked.separator, frame, y, task)
         columns.transform(x_report, asked.report)
+        compressor.known_target(y_report)
 
 
 def parameters_of(asked: argparse.Namespace, out: Path) -> dict:

@@ -418,7 +418,8 @@ def labels_of(graph: onnx.GraphProto) -> list | None:
             lists = [a for a in node.attribute if a.name.startswith("classlabels_")]
             values = [value for a in lists for value in (*a.ints, *a.strings)]
         if len(values):
-            return [v.decode() if isinstance(v, bytes) else v for v in values]
+            names = [v.decode() if isinstance(v, bytes) else v for v in values]
+            return sorted(names) if node.op_type == "ZipMap" else names  # whose maps are sorted
     return None
 
 
