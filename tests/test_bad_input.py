@@ -678,14 +678,36 @@ def test_a_full_disk_says_so_and_leaves_the_old_file_and_no_part(tmp_path, monke
 # The store, and the archive of a lent machine
 
 
-@pytest.mark.parametrize("result", [
-    '{"seconds": "x", "machine": "m", "value": []}', '{"seconds": 1, "machine": [], "value": []}',
-    "[" * 100_000])  # fmt: skip
+NO_RESULTS = [
+    {"x": 1},
+    [1],
+    None,
+    {"machine": "m", "value": []},
+    {"seconds": "x", "machine": "m", "value": []},
+    {"seconds": NAN, "machine": "m", "value": []},
+    {"seconds": -1, "machine": "m", "value": []},
+    {"seconds": 1, "machine": [], "value": []},
+    {"seconds": 1, "value": []},
+    {"seconds": 1, "machine": "m"},
+]
+
+
+@pytest.mark.parametrize("result", [*map(json.dumps, NO_RESULTS), "[" * 100_000])
 def test_a_broken_result_is_computed_again(tmp_path, result):
     store = Store(tmp_path, tmp_path / "published")
     store.own.mkdir()
     (store.own / "a.json").write_text(result)
     assert store.value("a", lambda: [1]) == [1]
+
+
+@pytest.mark.parametrize("note", NO_RESULTS)
+def test_tensors_with_a_broken_note_are_computed_again(tmp_path, note):
+    store = Store(tmp_path, tmp_path / "published")
+    checkpoints.save(store.own / "a.safetensors", "a", {"w": torch.ones(2)}, note)
+    assert store.read_tensors("a") is None
+    store.write_tensors("a", {"w": torch.zeros(2)}, "new", 1.0)
+    tree, value = store.read_tensors("a")
+    assert value == "new" and torch.equal(tree["w"], torch.zeros(2))
 
 
 MANIFESTS = ["", "{", "[]", "null", "{}", '{"a": 1}', '{"../a": "b"}', "[" * 100_000]

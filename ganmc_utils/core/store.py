@@ -78,7 +78,7 @@ class Store:
         """(nested dict of tensors, note) of a result, None where it is absent or broken."""
         for folder in self.folders:
             stored = checkpoints.load(folder / f"{name}.safetensors", name, device)
-            if stored is not None:
+            if stored is not None and is_result(stored[1]):
                 tree, result = stored
                 self.note_use(f"{name}.safetensors", result)
                 return tree, result["value"]
@@ -109,10 +109,16 @@ def read_json(path: Path) -> dict | None:
         result = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(result, dict) or "value" not in result:
-        return None
-    is_timed = isinstance(result.get("seconds"), int | float)
-    return result if is_timed and isinstance(result.get("machine"), str) else None
+    return result if is_result(result) else None
+
+
+def is_result(found: object) -> bool:
+    """Whether what was found is a value with its seconds and its machine."""
+    if not isinstance(found, dict) or "value" not in found:
+        return False
+    seconds = found.get("seconds")
+    is_timed = isinstance(seconds, int | float) and 0 <= seconds < float("inf")
+    return is_timed and isinstance(found.get("machine"), str)
 
 
 @cache
