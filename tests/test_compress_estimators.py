@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.ensemble import (
@@ -504,6 +505,7 @@ LEARNER = ClassifierCompressor(RandomForestClassifier(3), "tree", "jitter", **QU
         (SMALL.set_axis(list("abc"), axis=1), Y, "X_report: column 1 is a where mean area"),
         (SMALL.rename(columns={"mean texture": "z"}), Y, "column 3 is z where mean texture"),
         (SMALL.iloc[:, :2], Y, "X_report: 2 columns where 3 are expected"),
+        (SMALL.head(0), Y.head(0), "X_report: 0 rows"),
         (SMALL, None, "y_report: is missing; give X_report and y_report"),
         (None, Y, "X_report: is missing; give X_report and y_report"),
     ],
@@ -543,9 +545,9 @@ BAD_SOURCES = {
     "no rows": (SMALL.head(0), "source: 0 rows"),
     "what raises": (Failing(), "source: fails (ZeroDivisionError: no luck); mend it"),
     "what takes no n": (lambda: SMALL, "source: fails (TypeError"),
-    "None": (lambda n, rng: None, "give raw rows as a DataFrame or an array"),
-    "a text": (lambda n, rng: "rows", "give raw rows as a DataFrame or an array"),
-    "an empty pair": (lambda n, rng: (), "give raw rows as a DataFrame or an array"),
+    "None": (lambda n, rng: None, "source: Expected 2D array, got scalar array instead; bring"),
+    "a text": (lambda n, rng: "rows", "source: Expected 2D array"),
+    "an empty pair": (lambda n, rng: (), "source: Expected 2D array"),
     "a class": (Failing, "source: Failing is a class; make an instance"),
     "no method": (WithoutSample(), "WithoutSample is no source"),
 }
@@ -646,6 +648,13 @@ BAD_COLUMNS = {
     "dicts": (SMALL.assign(more=[{}] * len(SMALL)), "column more: holds values of type dict"),
     "a number and its text": (with_column([1, "1"]), "column more: both 1 and '1'"),
     "a text among numbers": (with_column([*range(30), "?"]), "column more: '?' among numbers"),
+    "a row of numbers": (
+        np.arange(569),
+        "X: Expected 2D array, got 1D array instead; bring a table",
+    ),
+    "complex numbers": (SMALL.to_numpy() + 1j, "X: Complex data not supported; bring"),
+    "a sparse matrix": (sparse.csr_array(SMALL.to_numpy()), "X: Sparse data was passed"),
+    "nothing": (None, "X: Expected 2D array"),
     "no columns": (SMALL[[]], "X: no columns"),
     "no rows": (SMALL.head(0), "X: 0 samples"),
     "one name twice": (SMALL.set_axis([1, "1", "c"], axis=1), "column 1: named twice"),
@@ -657,7 +666,7 @@ BAD_COLUMNS = {
 def test_columns_that_cannot_be_used_are_one_line(case):
     rows, says = BAD_COLUMNS[case]
     with pytest.raises(DataError) as raised:
-        clone(LEARNER).fit(rows, Y[: len(rows)])
+        clone(LEARNER).fit(rows, Y.head(0) if case == "no rows" else Y)
     assert str(raised.value).startswith(says)
     assert "\n" not in str(raised.value)
 

@@ -46,6 +46,8 @@ def called(where: str, cure: str, function: Callable, *arguments):
     """function(*arguments), with whatever the user's own code may raise as one line."""
     try:
         return function(*arguments)
+    except DataError:
+        raise
     except Exception as failed:
         problem = f"fails ({type(failed).__name__}: {failed})"
         raise data_error(where, problem, cure) from failed
@@ -56,21 +58,30 @@ def detached(values: object):
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
 
 
-def as_frame(X) -> pd.DataFrame:
+def as_frame(X, where: str = "X") -> pd.DataFrame:
     """Raw rows as a DataFrame; the columns of an array are named x0, x1, ...
 
+    where: what an error calls them.
+
     Raises:
-        ValueError, TypeError: not a table (scikit-learn's own words), or one without columns.
+        DataError: not a table (scikit-learn's own words), or one without columns.
     """
     if isinstance(X, pd.DataFrame):
         if not X.shape[1]:
-            raise data_error("X", "no columns", "bring one at least")
+            raise data_error(where, "no columns", "bring one at least")
         return X
     if getattr(X, "dtype", None) is not None and X.dtype.kind in "OUS" and np.ndim(X) == 2:
         mixed = pd.DataFrame(X).infer_objects()
         if any(is_text(mixed[column]) for column in mixed):
             return mixed.rename(columns="x{}".format)
-    x = check_array(X, dtype="numeric", ensure_all_finite=False)
+    try:
+        x = check_array(X, dtype="numeric", ensure_all_finite=False)
+    except (ValueError, TypeError) as failed:
+        problem = str(failed).splitlines()[0].rstrip(".:")
+        cure = (
+            "bring a table (n, columns). Reshape your data: a column is (n, 1), a row (1, columns)"
+        )
+        raise data_error(where, problem, cure) from None
     return pd.DataFrame(x, columns=[f"x{j}" for j in range(x.shape[1])])
 
 
@@ -157,7 +168,9 @@ class Columns(TransformerMixin, BaseEstimator):
             DataError: other columns than in training, or in another order; infinity.
         """
         check_is_fitted(self)
-        frame = as_frame(X)
+        frame = as_frame(X, where)
+        if not len(frame):
+            raise data_error(where, "0 rows", "bring one at least")
         if frame.shape[1] != len(self.names_):
             raise data_error(
                 where,

@@ -339,10 +339,10 @@ def matrix_of_source(raw: object, columns: Columns) -> np.ndarray:
     """
     cure = "give raw rows as a DataFrame or an array (n, columns)"
     raw = called("source", cure, detached, raw)
-    frame = called("source", cure, as_frame, raw)
+    frame = called("source", cure, as_frame, raw, "source")
     n_empty = int(frame.isna().all(axis=1).sum())
-    if n_empty or not len(frame):
-        problem = f"{n_empty} of {len(frame)} rows hold no value" if n_empty else "0 rows"
+    if n_empty:
+        problem = f"{n_empty} of {len(frame)} rows hold no value"
         raise data_error("source", problem, "give rows that hold some")
     x = columns.transform(raw, "source")
     never_missing = [j for j in columns.numbers_ if j not in columns.flagged_]
