@@ -658,6 +658,12 @@ def test_a_bad_number_of_threads(monkeypatch, value, words):
     refused(paths.thread_count, "GANMC_THREADS", words)
 
 
+@pytest.mark.parametrize("folder", [3, "~nobody_here/x"])
+def test_a_folder_that_is_none(folder):
+    refused(lambda: paths.out_dir(folder, "quick"), f"out_dir {folder!r}: is no folder; give its")
+    refused(lambda: paths.data_dir(folder), f"data_dir {folder!r}: is no folder; give its path")
+
+
 def test_an_output_folder_that_is_a_file(tmp_path):
     (tmp_path / "file").touch()
     refused(lambda: paths.out_dir(tmp_path / "file", "quick"), "out_dir")

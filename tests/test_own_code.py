@@ -99,10 +99,22 @@ def test_make_network_gives_ones_own(mine):
         ("mine.py:HIDDEN", "mine.py: does not define HIDDEN"),
         ("absent.py:net", "absent.py: cannot be read (No such file or directory); name a file"),
         ("broken.py:net", "broken.py: fails when it is imported (ZeroDivisionError: division"),
+        ("leaves.py:net", "leaves.py: fails when it is imported (SystemExit: 3); mend it"),
+        ("loop.py:net", "loop.py: cannot be read (S"),
+        ("folder.py:net", "folder.py: cannot be read (Is a directory); name a file of yours"),
+        (
+            "~nobody_here/net.py:net",
+            "~nobody_here/net.py: cannot be read (Could not determine home",
+        ),
+        ("a\0b.py:net", "cannot be read (embedded null byte); name a file of yours"),
+        ("x" * 300 + ".py:net", "cannot be read (File name too long); name a file of yours"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told_in_one_line(mine, network, words):
     mine.with_name("broken.py").write_text("net = 1 / 0\n")
+    mine.with_name("leaves.py").write_text("raise SystemExit(3)\n")
+    mine.with_name("loop.py").symlink_to("loop.py")
+    mine.with_name("folder.py").mkdir()
     with pytest.raises(GanmcError) as failed:
         NETWORKS.entry(network)
     assert words in str(failed.value) and "\n" not in str(failed.value)

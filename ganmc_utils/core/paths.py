@@ -17,16 +17,25 @@ FULL = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a disk, or of a u
 
 def data_dir(given: str | Path = "") -> Path:
     """The data directory: the parameter, else $GANMC_DATA, else data/ in the project."""
-    try:
-        return Path(given or os.environ.get("GANMC_DATA") or ROOT / "data").expanduser()
-    except (TypeError, RuntimeError):  # a number; the home of nobody
-        raise user_error(f"data_dir {given!r}", "is no folder", "give its path as text") from None
+    return expanded("data_dir", given or os.environ.get("GANMC_DATA") or ROOT / "data")
 
 
 def out_dir(given: str | Path, profile: str) -> Path:
     """Where a run writes: the parameter, else $GANMC_OUT, else results/<profile> in the project."""
-    folder = Path(given or os.environ.get("GANMC_OUT") or ROOT / "results" / profile).expanduser()
-    return made_folder(folder, "choose another out_dir or GANMC_OUT")
+    folder = given or os.environ.get("GANMC_OUT") or ROOT / "results" / profile
+    return made_folder(expanded("out_dir", folder), "choose another out_dir or GANMC_OUT")
+
+
+def expanded(name: str, folder: str | Path) -> Path:
+    """The path of a folder, with the home that ~ stands for.
+
+    Raises:
+        GanmcError: it is a number, or in the home of nobody; the line begins with the name.
+    """
+    try:
+        return Path(folder).expanduser()
+    except (TypeError, RuntimeError):
+        raise user_error(f"{name} {folder!r}", "is no folder", "give its path as text") from None
 
 
 def made_folder(folder: Path, cure: str) -> Path:

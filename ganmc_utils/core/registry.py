@@ -62,11 +62,16 @@ def own_entry(name: str):
         GanmcError: the file cannot be read or fails, or does not define the name.
     """
     file, _, attribute = name.rpartition(":")
-    path = Path(file).expanduser().resolve()
+    path = Path(file)
     try:
+        path = path.expanduser().resolve()
         content = path.read_bytes()
-    except OSError as failed:
-        problem = f"cannot be read ({failed.strerror or failed})"
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as failed:  # also: no such home, a loop of links, NUL
+        problem = f"cannot be read ({getattr(failed, 'strerror', None) or failed})"
         raise user_error(path, problem, "name a file of yours, my.py:Net") from None
     module_name = f"own_{path.stem}_{hashlib.sha256(content).hexdigest()[:16]}"
     if module_name not in sys.modules:
@@ -75,7 +80,7 @@ def own_entry(name: str):
         sys.modules[module_name] = module
         try:
             specification.loader.exec_module(module)
-        except Exception as failed:  # whatever the user's own code may raise
+        except (Exception, SystemExit) as failed:  # whatever the user's own code may raise
             del sys.modules[module_name]
             problem = f"fails when it is imported ({type(failed).__name__}: {failed})"
             raise user_error(path, problem, "mend it") from failed
