@@ -185,7 +185,8 @@ def compress_network(
         labels: their classes, int (n,), or None.
         source: "train" (your images alone), "flips" (left-right flips and shifts), "jitter",
             "mixup", "noise", "shuffled"; an object with sample(n, rng) or a function of (n, rng)
-            that gives n images, such as GeneratedImages; rng is a torch.Generator.
+            that gives n images, float32 and scaled as yours, such as GeneratedImages; rng is a
+            torch.Generator.
         objective: a function of logits (B, K) and a Batch, such as Distillation(T=4, alpha=0.9).
         p_fake: share of the source's images, in [0, 1].
         steps: of training.
