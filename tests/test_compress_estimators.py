@@ -588,7 +588,7 @@ def test_numbers_that_float32_cannot_tell_apart_are_refused(case):
     assert str(raised.value).startswith("column b: different numbers are equal in float32 (")
 
 
-@pytest.mark.parametrize("size", [300, 200_000])
+@pytest.mark.parametrize("size", [300, 1000, 200_000])
 def test_numbers_that_meet_in_float32_by_chance_are_taken(size):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"normal": rng.normal(size=size), "place": 40.7 + rng.random(size)})
@@ -672,7 +672,7 @@ def test_columns_that_cannot_be_used_are_one_line(case):
 
 
 def test_categories_that_hold_some_numbers_are_taken():
-    for values in (["0", "1", "2", "3+"], ["a", 1, 2.5], [3, 4, None, "none"]):
+    for values in (["0", "1", "2", "3+"], ["1", "2", "3"], ["a", 1, 2.5], [3, 4, None, "none"]):
         rows = with_column(values)
         assert Columns().fit(rows, Y).categories_ == [3]
     few = SMALL.assign(more=pd.Categorical(np.resize([*map(str, range(40)), "?"], len(SMALL))))
