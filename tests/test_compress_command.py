@@ -365,6 +365,7 @@ def test_an_out_that_cannot_be_a_folder_has_its_own_cure(case, data, tmp_path, c
         ("--seconds", "-1", "-1 is not 1 or more"),
         ("--seconds", "1.5", "invalid int value"),
         ("--queries", "-5", "-5 is not 0 or more"),
+        ("--queries", "99999999999", "99999999999 is not 0 to 10000000"),
         ("--max-nodes", "0", "0 is not 1 or more"),
         ("--max-bytes", "0", "0 is not 1 or more"),
         ("--seed", "-1", "-1 is not 0 to 2147483647"),
@@ -382,7 +383,7 @@ BAD_REPORTS = {
     "no target": (FRAME.drop(columns="label"), "no column label; bring rows"),
     "another class": (FRAME.replace({"label": {"benign": "cyst"}}), "unknown classes cyst; leave"),
     "a text": (FRAME.assign(**{"mean area": "large"}), "not a number (could not convert"),
-    "one class": (FRAME[FRAME["label"] == "benign"], "one value only"),
+    "one class": (FRAME[FRAME["label"] == "benign"], "report.csv: one value of label only"),
 }
 
 

@@ -697,7 +697,7 @@ BAD_NUMBERS = {
     "max_loss": [-1, np.nan, "0.01", None, True],
     "max_nodes": [0, -1, 2.5, "9", True],
     "max_bytes": [0, -1, 2.5, "9", True],
-    "queries": [0, -1, 2.5, "all", None, True],
+    "queries": [0, -1, 2.5, "all", None, True, 10**11],
 }
 
 

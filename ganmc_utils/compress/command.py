@@ -26,6 +26,7 @@ STANDARD_ERROR = 2  # its buffer may be in use when the signal comes
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
+    from ganmc_utils.compress.estimators import MAX_QUERIES
     from ganmc_utils.compress.sources import SOURCE_NAMES
     from ganmc_utils.compress.students import FAMILIES
 
@@ -64,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     compress.add_argument("--separator", default=",", help="of the columns (a comma)")
     compress.add_argument(
         "--queries",
-        type=number_from(0),
+        type=number_from(0, MAX_QUERIES),
         default=0,
         help="rows that the teacher labels (0: ten for each row)",
     )

@@ -41,6 +41,7 @@ MIN_ROWS = 50  # of fewer rows, or of a class of fewer than MIN_OF_CLASS, none a
 MIN_OF_CLASS = 5
 QUERIES_PER_ROW = 10
 QUERY_LIMITS = (10_000, 200_000)
+MAX_QUERIES = 10**7
 MAX_CLASSES = 100
 FOREVER = 1e9  # seconds: infinity has no shares
 
@@ -232,6 +233,8 @@ class Compressor(BaseEstimator):
             is_whole = isinstance(value, Integral) and not isinstance(value, bool)
             if not is_default and not (is_whole and value > 0):
                 raise data_error(name, f"{value!r}", "give a whole number above 0")
+        if self.queries != "auto" and self.queries > MAX_QUERIES:
+            raise data_error("queries", f"{self.queries!r}", f"give a number up to {MAX_QUERIES}")
 
     def learn_names(self, X, reset: bool = True) -> None:
         """Keep the names of columns as scikit-learn does; reset=False: compare them with those."""

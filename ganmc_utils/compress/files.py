@@ -21,7 +21,7 @@ from ganmc_utils.compress.onnx_file import (
 from ganmc_utils.compress.sources import Jitter, TrainingRows
 from ganmc_utils.compress.students import node_tables, predictions
 from ganmc_utils.core.errors import user_error
-from ganmc_utils.core.paths import write_atomically
+from ganmc_utils.core.paths import FULL, write_atomically
 
 FRESH_ROWS = 10_000  # on which the ONNX file is compared with the estimator
 TOLERANCE = 1e-5  # of a probability; of a value, as a share of the largest
@@ -101,11 +101,11 @@ def save(compressor, folder: str | Path) -> list[Path]:
 
 def cure_of(failed: OSError) -> str:
     """What helps against an error of the file system."""
-    if failed.errno in (errno.ENOSPC, errno.EDQUOT):
+    if failed.errno in FULL:
         return "free some space or choose another folder"
-    return (
-        "choose a shorter path" if failed.errno == errno.ENAMETOOLONG else "choose another folder"
-    )
+    if failed.errno == errno.ENAMETOOLONG:
+        return "choose a shorter path"
+    return "choose another folder"
 
 
 def sklearn_pipeline(compressor) -> Pipeline:

@@ -297,6 +297,8 @@ def report_rows(
     if absent:
         cure = "bring rows with all columns of the table"
         raise user_error(path, f"no column {first_names(absent)}", cure)
+    if rows[y.name].nunique() < 2:
+        raise user_error(path, f"one value of {y.name} only", "bring rows of others")
     x_report, y_report, _ = features_and_target(rows, y.name, task)
     strange = sorted(set(y_report) - set(y), key=str)
     if task == "classification" and strange:
