@@ -364,7 +364,7 @@ def test_an_out_that_cannot_be_a_folder_has_its_own_cure(case, data, tmp_path, c
         ("--max-loss", "-1", "-1 is not 0 or more"),
         ("--seconds", "-1", "-1 is not 1 or more"),
         ("--seconds", "1.5", "invalid int value"),
-        ("--queries", "-5", "-5 is not 0 or more"),
+        ("--queries", "-5", "-5 is not 0 to 10000000"),
         ("--queries", "99999999999", "99999999999 is not 0 to 10000000"),
         ("--max-nodes", "0", "0 is not 1 or more"),
         ("--max-bytes", "0", "0 is not 1 or more"),
