@@ -16,7 +16,7 @@ from pathlib import Path
 from ganmc_utils.core import profiles
 from ganmc_utils.core.errors import GanmcError
 
-OPTIONS = ["--rerun-incomplete", "--rerun-triggers", "mtime", "--quiet", "rules"]
+OPTIONS = ["--rerun-incomplete", "--rerun-triggers", "mtime", "--quiet=rules"]
 
 
 def hold_lock(folder: Path) -> bool:
@@ -53,7 +53,7 @@ def main(words: list[str]) -> int:
         if not cluster.is_dir():
             there = ", ".join(sorted(path.name for path in Path("cluster").glob("*/")))
             parser.error(f"{cluster}: no such folder; choose one of {there}, or make one")
-        options += ["--workflow-profile", str(cluster)]
+        options = ["--workflow-profile", str(cluster), *options]
     folder = Path("results") / profile
     if not hold_lock(folder):
         print(f"{folder}: another run is under way; wait for its end, or stop it", file=sys.stderr)
