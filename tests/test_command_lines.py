@@ -39,6 +39,7 @@ def last_line(capsys, command, words):
         ((*UNIT, "--out", ""), "the project's own files are there; name another folder"),
         ((*UNIT, "--out", "published"), "the project's own files are there; name another folder"),
         ((*UNIT, "--out", "README.md"), "--out README.md: a file; name a folder"),
+        ((*UNIT, "--out", "~nobody_at_all/o"), "is no folder"),
         ((*UNIT, "--out", "o", "--minutes", "0"), "invalid minutes value: '0'"),
         ((*UNIT, "--out", "o", "--minutes", "nan"), "invalid minutes value: 'nan'"),
         ((*UNIT, "--out", "o", "--minutes", "inf"), "invalid minutes value: 'inf'"),

@@ -23,7 +23,6 @@ from ganmc_utils.compress.measures import Interval, interval, resampled_scores, 
 from ganmc_utils.compress.onnx_file import onnx_session
 from ganmc_utils.core.arguments import check_whole_numbers
 from ganmc_utils.core.errors import GanmcError, user_error
-from ganmc_utils.core.own_network import check_logits, check_weights
 from ganmc_utils.core.paths import write_atomically
 from ganmc_utils.core.source import Source
 from ganmc_utils.networks import training
@@ -35,6 +34,7 @@ from ganmc_utils.networks.batches import (
 )
 from ganmc_utils.networks.models import count_parameters
 from ganmc_utils.networks.objectives import Batch, logit_matching, supervised
+from ganmc_utils.networks.own_network import check_logits, check_weights
 from ganmc_utils.networks.sources import IMAGE_SOURCES
 
 HELD_BACK = 0.2  # of the images, for the report
