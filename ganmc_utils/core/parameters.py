@@ -524,9 +524,8 @@ class NetworkModels(Parameters):
     @model_validator(mode="after")
     def check_that_networks_take_the_images(self) -> "NetworkModels":
         """No network is found to be of no use after others were trained."""
-        from ganmc_utils.networks.own_network import (
-            check_network,  # imports torch, which takes seconds
-        )
+        # It imports torch, which takes seconds.
+        from ganmc_utils.networks.own_network import check_network
 
         if self.data.name not in CHANNELS_AND_CLASSES:
             return self
