@@ -31,14 +31,15 @@ def parameters_of(record):
     given = dict(record.parameters)
     if "device" in given:
         given = {"compile": False} | given
+    for owner in (given, *given.get("pairs", [])):
+        student = owner.get("student", {})
+        if "precision" not in student and student.get("network") == "lenet_authors":
+            owner["student"] = student | {"network": "lenet_authors_padded"}  # it was padded then
     if record.notebook[:2] in ("03", "05", "07"):
         given = {"sources": []} | given
     if record.notebook == "01_dnn_compression" and "sets" not in given:
         of_pair = {"variants": ["text"], "sets": [0]}
         given["pairs"] = [of_pair | pair for pair in given["pairs"]]
-        for owner in (given, *given["pairs"]):  # it was padded then
-            if owner["student"]["network"] == "lenet_authors":
-                owner["student"] = owner["student"] | {"network": "lenet_authors_padded"}
         del given["seeds"]  # of the students: there was one trained set
         given |= {"sets": [0], "baseline_p_fakes": [1.0], "folds": 0, "dropout_teacher": None}
     return parameters.check_dict(record.notebook, given)
