@@ -5,7 +5,7 @@
 It copies the project into a folder of its own, runs it quietly once, and then again while it is
 killed with -9, interrupted, terminated and started twice. A disturbed run goes on with what it has,
 and begins from nothing once it is over. Last it writes to a full disk, where it may mount one, and
-runs the table of bad inputs. It prints what was tried, and exits with 1 if a row differs, anything
+runs the tables of bad inputs. It prints what was tried, and exits with 1 if a row differs, anything
 was lost, or a bad input did not meet its line.
 """
 
@@ -88,7 +88,7 @@ def disturb(folder: Path, kind: signal.Signals, seconds: float) -> str:
     except subprocess.TimeoutExpired:
         os.killpg(run.pid, signal.SIGKILL)
         return "did NOT end within a minute"
-    return "ended"
+    return "it stopped, and the next one went on"
 
 
 def begin_anew(folder: Path) -> None:
@@ -127,8 +127,14 @@ def full_disk(folder: Path) -> str:
 
 
 def bad_inputs() -> str:
-    """Run the table of bad inputs."""
-    command = [sys.executable, "-m", "pytest", "-q", "tests/test_bad_input.py"]
+    """Run the tables of bad inputs."""
+    files = (
+        "test_bad_input",
+        "test_command_lines",
+        "test_compress_skops",
+        "test_compress_teachers",
+    )
+    command = [sys.executable, "-m", "pytest", *(f"tests/{name}.py" for name in files)]
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
     counted = {what: int(n) for n, what in re.findall(r"(\d+) (passed|failed|error)", done.stdout)}
     n_passed = counted.pop("passed", 0)
