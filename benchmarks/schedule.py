@@ -239,7 +239,7 @@ def check() -> None:
 
 
 def workers() -> None:
-    """Print what the units of the quick profile take on one and two cores, and the forecast.
+    """Write what the units of the quick profile take on one and two cores, and the forecast.
 
     The forecast is list scheduling of the seconds that each unit took on one core.
     """
@@ -250,7 +250,9 @@ def workers() -> None:
         times = snakemake_times("quick", names, n, f'{sys.executable} "$@"')
         seconds = seconds or {name: end - start for name, (start, end) in times.items()}
         rows.append(f"| {n} | {wall_time(units, seconds, n):.0f} | {span(times):.0f} |")
-    print("\n".join(rows))
+    text = "\n".join(rows) + "\n"
+    paths.write_atomically(PUBLISHED / "workers.md", text)
+    print(text)
 
 
 # For people

@@ -658,10 +658,17 @@ def test_a_bad_number_of_threads(monkeypatch, value, words):
     refused(paths.thread_count, "GANMC_THREADS", words)
 
 
-@pytest.mark.parametrize("folder", [3, "~nobody_here/x"])
-def test_a_folder_that_is_none(folder):
-    refused(lambda: paths.out_dir(folder, "quick"), f"out_dir {folder!r}: is no folder; give its")
-    refused(lambda: paths.data_dir(folder), f"data_dir {folder!r}: is no folder; give its path")
+@pytest.mark.parametrize(
+    "folder, says",
+    [
+        (3, "is no path; give one as text"),
+        ("a\0b", "is no path; leave out the NUL"),
+        ("~nobody_here/x", "no such user; write the path without ~"),
+    ],
+)
+def test_a_folder_that_is_none(folder, says):
+    refused(lambda: paths.out_dir(folder, "quick"), "out_dir: ", str(folder), says)
+    refused(lambda: paths.data_dir(folder), "data_dir: ", str(folder), says)
 
 
 def test_an_output_folder_that_is_a_file(tmp_path):

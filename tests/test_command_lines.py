@@ -32,43 +32,37 @@ def last_line(capsys, command, words):
     return status, capsys.readouterr().err.strip().splitlines()[-1]
 
 
+UNITS_REFUSE = [
+    ((*UNIT, "--out", "."), "the project's own files are there; name another folder"),
+    ((*UNIT, "--out", ""), "--out: '' is no path; give one as text"),
+    ((*UNIT, "--out", "published"), "the project's own files are there; name another folder"),
+    ((*UNIT, "--out", "README.md"), "--out README.md: a file; name a folder"),
+    ((*UNIT, "--out", "~nobody_at_all/o"), "no such user"),
+    ((*UNIT, "--out", "o", "--minutes", "0"), "invalid minutes value: '0'"),
+    ((*UNIT, "--out", "o", "--minutes", "nan"), "invalid minutes value: 'nan'"),
+    ((*UNIT, "--out", "o", "--minutes", "inf"), "invalid minutes value: 'inf'"),
+    (("run", "quick", "10_more", "--out", "o"), "`units plan quick` lists them"),
+    (("plan", "nope"), "no such profile"),
+]
+WORKFLOW_REFUSES = [
+    ((), "the following arguments are required: profile"),
+    (("laptp",), "choose one of quick, laptop, paper"),
+    (("quick", "units=maybe"), "neither 0 nor 1"),
+    (("quick", "--workflow-profile", "cluster/nope"), "choose one of slurm"),
+]
+
+
 @pytest.mark.parametrize(
-    "words, says",
-    [
-        ((*UNIT, "--out", "."), "the project's own files are there; name another folder"),
-        ((*UNIT, "--out", ""), "the project's own files are there; name another folder"),
-        ((*UNIT, "--out", "published"), "the project's own files are there; name another folder"),
-        ((*UNIT, "--out", "README.md"), "--out README.md: a file; name a folder"),
-        ((*UNIT, "--out", "~nobody_at_all/o"), "is no folder"),
-        ((*UNIT, "--out", "o", "--minutes", "0"), "invalid minutes value: '0'"),
-        ((*UNIT, "--out", "o", "--minutes", "nan"), "invalid minutes value: 'nan'"),
-        ((*UNIT, "--out", "o", "--minutes", "inf"), "invalid minutes value: 'inf'"),
-        (("run", "quick", "10_more", "--out", "o"), "`units plan quick` lists them"),
-        (("plan", "nope"), "no such profile"),
-    ],
+    "main, words, says",
+    [(units.main, *case) for case in UNITS_REFUSE]
+    + [(workflow.main, *case) for case in WORKFLOW_REFUSES],
 )
-def test_units_refuse_it(words, says, capsys, monkeypatch):
+def test_a_command_refuses_it(main, words, says, capsys, monkeypatch):
     monkeypatch.chdir(paths.ROOT)
     monkeypatch.setattr(units, "run_unit", pytest.fail)
     monkeypatch.setattr(units, "end_in_time", lambda _: None)
-    status, line = last_line(capsys, units.main, words)
-    assert status
-    assert says in line
-
-
-@pytest.mark.parametrize(
-    "words, says",
-    [
-        ((), "the following arguments are required: profile"),
-        (("laptp",), "choose one of quick, laptop, paper"),
-        (("quick", "units=maybe"), "neither 0 nor 1"),
-        (("quick", "--workflow-profile", "cluster/nope"), "choose one of slurm"),
-    ],
-)
-def test_the_workflow_refuses_it(words, says, capsys, monkeypatch):
-    monkeypatch.chdir(paths.ROOT)
     monkeypatch.setattr(workflow, "hold_lock", pytest.fail)
-    status, line = last_line(capsys, workflow.main, words)
+    status, line = last_line(capsys, main, words)
     assert status
     assert says in line
 

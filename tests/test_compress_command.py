@@ -258,7 +258,7 @@ def paths_that_are_no_files(folder):
     os.mkfifo(folder / "pipe")
     (folder / "loop").symlink_to("loop")
     return {
-        "": "data: an empty path; name a file",
+        "": "data: '' is no path; give one as text",
         folder: "is a folder; name a file in it",
         folder / "pipe": "is no regular file",
         "/dev/null": "is no regular file",
@@ -318,7 +318,7 @@ def test_files_of_other_programs_are_not_replaced(
         assert f"{file}: is not of an earlier run; choose another folder" in said
     assert Path(file).read_text() == "# My project\n"
     status, said = ganmc(capsys, data, "--target", "label", "--out", "")
-    assert "--out: an empty path" in said
+    assert "--out: '' is no path" in said
 
 
 def test_an_earlier_run_may_be_replaced(compressed, data, tmp_path, capsys, to_the_notebook):
@@ -475,7 +475,7 @@ def test_a_full_disk_is_one_line(data, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(steps, "run_notebook", full)
     status, said = ganmc(capsys, data, "--target", "label", "--out", tmp_path)
     assert (status, said.count("\n")) == (1, 1)
-    assert "No space left on device); free some space" in said
+    assert "No space left on device); free space" in said
 
 
 def has_mapped(process, library):

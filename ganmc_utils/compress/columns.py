@@ -10,7 +10,7 @@ Trees take it as it is. What needs standardized features brings its own scaler (
 student always takes raw rows.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
@@ -40,17 +40,6 @@ class DataError(GanmcError, ValueError):
 def data_error(where: object, problem: str, cure: str) -> DataError:
     """The DataError "where: problem; cure"."""
     return DataError(str(user_error(where, problem, cure)))
-
-
-def called(where: str, cure: str, function: Callable, *arguments):
-    """function(*arguments), with whatever the user's own code may raise as one line."""
-    try:
-        return function(*arguments)
-    except DataError:
-        raise
-    except Exception as failed:
-        problem = f"fails ({type(failed).__name__}: {failed})"
-        raise data_error(where, problem, cure) from failed
 
 
 def detached(values: object):

@@ -103,7 +103,8 @@ def main(words: list[str] | None = None) -> int:
 
 def status_of(asked: argparse.Namespace) -> int:
     """Do what was asked; returns the exit status."""
-    from ganmc_utils.compress import files, steps
+    from ganmc_utils.compress import steps
+    from ganmc_utils.core.paths import cure_of
 
     try:
         steps.run(asked)
@@ -114,7 +115,7 @@ def status_of(asked: argparse.Namespace) -> int:
         line = user_error(
             failed.filename or asked.out,
             f"cannot be written or read ({failed.strerror or failed})",
-            files.cure_of(failed),
+            cure_of(failed, "choose another folder"),
         )
         print(f"ganmc: {line}", file=sys.stderr)
         return 1

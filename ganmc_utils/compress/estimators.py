@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
@@ -33,6 +32,7 @@ from ganmc_utils.compress.search import Search
 from ganmc_utils.compress.sources import TrainingRows, classes_of_target
 from ganmc_utils.compress.students import FAMILIES
 from ganmc_utils.compress.teachers import make_teacher
+from ganmc_utils.core.arguments import is_number, is_whole_number
 from ganmc_utils.forests.data import first_names
 
 HELD_BACK = 0.2  # of the rows for validation, and as many for the report
@@ -224,14 +224,12 @@ class Compressor(BaseEstimator):
             raise data_error("student", f"unknown family {self.student}", f"choose one of {names}")
         for name in ("max_loss", "max_seconds"):
             value = getattr(self, name)
-            is_number = isinstance(value, Real) and not isinstance(value, bool)
-            if not is_number or not value >= 0:
+            if not is_number(value) or not value >= 0:
                 raise data_error(name, f"{value!r}", "give a number of 0 or more")
         for name in ("max_nodes", "max_bytes", "queries"):
             value = getattr(self, name)
             is_default = value is None if name != "queries" else value == "auto"
-            is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-            if not is_default and not (is_whole and value > 0):
+            if not is_default and not (is_whole_number(value) and value > 0):
                 raise data_error(name, f"{value!r}", "give a whole number above 0")
         if self.queries != "auto" and self.queries > MAX_QUERIES:
             raise data_error("queries", f"{self.queries!r}", f"give a number up to {MAX_QUERIES}")

@@ -1,6 +1,5 @@
 """The files of a student: ONNX, skops, C, rules and a model card. None needs this package."""
 
-import errno
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,7 @@ from ganmc_utils.compress.onnx_file import (
 )
 from ganmc_utils.compress.sources import Jitter, TrainingRows
 from ganmc_utils.compress.students import node_tables, predictions
-from ganmc_utils.core.errors import user_error
-from ganmc_utils.core.paths import FULL, write_atomically
+from ganmc_utils.core.paths import write_atomically
 
 FRESH_ROWS = 10_000  # on which the ONNX file is compared with the estimator
 TOLERANCE = 1e-5  # of a probability; of a value, as a share of the largest
@@ -87,25 +85,9 @@ def save(compressor, folder: str | Path) -> list[Path]:
         contents["rules.txt"] = rules(compressor)
     agreement = agreement_of(compressor, onnx_bytes)
     contents["README.md"] = model_card(compressor, contents, agreement.words())
-    paths = []
-    try:
-        for name, content in contents.items():
-            write_atomically(folder / name, content)
-            paths.append(folder / name)
-    except OSError as failed:
-        raise user_error(
-            folder, f"cannot be written ({failed.strerror or failed})", cure_of(failed)
-        ) from None
-    return paths
-
-
-def cure_of(failed: OSError) -> str:
-    """What helps against an error of the file system."""
-    if failed.errno in FULL:
-        return "free some space or choose another folder"
-    if failed.errno == errno.ENAMETOOLONG:
-        return "choose a shorter path"
-    return "choose another folder"
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in contents]
 
 
 def sklearn_pipeline(compressor) -> Pipeline:

@@ -13,7 +13,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_array
 
-from ganmc_utils.compress.columns import Columns, as_frame, called, data_error, detached
+from ganmc_utils.compress.columns import Columns, as_frame, data_error, detached
+from ganmc_utils.core.errors import own_code
 from ganmc_utils.core.paths import thread_count
 from ganmc_utils.core.registry import Registry
 from ganmc_utils.core.source import Source
@@ -305,7 +306,8 @@ class Own(Source):
             DataError: it fails, or gives other than n rows of the columns.
         """
         function = getattr(self.draw, "sample", self.draw)
-        drawn = called("source", "mend it", function, n, rng)
+        with own_code("source", "mend it", error=data_error):
+            drawn = function(n, rng)
         raw = drawn[0] if isinstance(drawn, tuple) and drawn else drawn
         x = matrix_of_source(raw, self.columns)
         if len(x) != n:
@@ -338,8 +340,9 @@ def matrix_of_source(raw: object, columns: Columns) -> np.ndarray:
         DataError: no rows, rows without a value, other columns, a column that has become empty.
     """
     cure = "give raw rows as a DataFrame or an array (n, columns)"
-    raw = called("source", cure, detached, raw)
-    frame = called("source", cure, as_frame, raw, "source")
+    with own_code("source", cure, error=data_error):
+        raw = detached(raw)
+        frame = as_frame(raw, "source")
     n_empty = int(frame.isna().all(axis=1).sum())
     if n_empty:
         problem = f"{n_empty} of {len(frame)} rows hold no value"

@@ -19,12 +19,12 @@ from ganmc_utils.compress.estimators import ClassifierCompressor, RegressorCompr
 from ganmc_utils.compress.table import (
     features_and_target,
     load_teacher,
-    own_path,
     read_rows,
     report_rows,
 )
 from ganmc_utils.compress.teachers import make_teacher
 from ganmc_utils.core.errors import GanmcError, user_error
+from ganmc_utils.core.paths import typed_path
 from ganmc_utils.core.plan import notebook_path
 
 NOTEBOOK = "09_your_own_model"
@@ -37,7 +37,7 @@ AWAKE = 0.2  # seconds: how often the main thread looks for signals
 
 def run(asked: argparse.Namespace) -> None:
     """Check what can be checked at once, run the notebook, write its page, name the files."""
-    out = own_path(asked.out, "--out").absolute()
+    out = typed_path("--out", asked.out).absolute()
     check_folder(out)
     frame, y, task = features_and_target(
         read_rows(asked.data, asked.separator), asked.target, asked.task
@@ -120,7 +120,7 @@ def parameters_of(asked: argparse.Namespace, out: Path) -> dict:
 
 def full_path(path: str) -> str:
     """An absolute path; "" stays."""
-    return str(own_path(path, path).absolute()) if path else ""
+    return str(typed_path(path, path).absolute()) if path else ""
 
 
 def run_notebook(parameters: dict, out: Path) -> None:

@@ -20,6 +20,7 @@ from sklearn.frozen import FrozenEstimator
 from ganmc_utils.compress.columns import check_names, check_texts
 from ganmc_utils.compress.estimators import MAX_CLASSES, MIN_ROWS
 from ganmc_utils.core.errors import GanmcError, user_error
+from ganmc_utils.core.paths import typed_path
 from ganmc_utils.forests.data import first_names
 
 MEMORY_PER_BYTE = 5  # of a file: text becomes numbers, and both are there for a moment
@@ -85,7 +86,7 @@ def read_rows(path: str | Path, separator: str = ",") -> pd.DataFrame:
         GanmcError: no such file, too large, not UTF-8, another separator, names that are missing
             or doubled, rows of other lengths, too few rows.
     """
-    path = own_path(path, "data")
+    path = typed_path("data", path)
     separator = {"\\t": "\t"}.get(separator, separator)  # as it is typed in a shell
     if len(separator) != 1:
         raise user_error(f"separator {separator!r}", "no single character", "such as , or ;")
@@ -114,24 +115,6 @@ def read_rows(path: str | Path, separator: str = ",") -> pd.DataFrame:
             f"bring {MIN_ROWS} at least: some are held back to choose and to judge",
         )
     return frame
-
-
-def own_path(text: str | Path, what: str) -> Path:
-    """A path that the user has typed, with ~ as the shell has it.
-
-    what: it is of, for the error.
-
-    Raises:
-        GanmcError: it is empty or cannot be a path.
-    """
-    if not str(text):
-        raise user_error(what, "an empty path", "name a file or folder")
-    if "\0" in str(text):
-        raise user_error(what, f"{str(text)!r} is no path", "leave out the NUL")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise user_error(text, "no such user", "write the path without ~") from None
 
 
 def check_file(path: Path) -> None:
@@ -312,7 +295,7 @@ def load_teacher(path: str | Path, is_regression: bool) -> FrozenEstimator | Cal
     Raises:
         GanmcError: a pickle, another kind of file, one that cannot be read or trusted.
     """
-    path = own_path(path, "teacher")
+    path = typed_path("teacher", path)
     if path.suffix.lower() in PICKLES:
         raise user_error(
             path,

@@ -12,8 +12,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ganmc_utils.compress.columns import Columns, called, check_values, data_error, detached
+from ganmc_utils.compress.columns import Columns, check_values, data_error, detached
 from ganmc_utils.compress.students import count_nodes
+from ganmc_utils.core.errors import own_code
 from ganmc_utils.core.paths import thread_count
 from ganmc_utils.forests.data import first_names
 from ganmc_utils.forests.models import fit_teacher
@@ -58,15 +59,10 @@ class Teacher:
     def ask_part(self, matrix: np.ndarray) -> np.ndarray:
         """As `ask`, of one chunk."""
         rows = matrix if self.takes_matrix else self.columns.back(matrix)
-        try:
+        problem = f"cannot predict rows with columns {first_names(self.columns.names_)}"
+        cure = "bring a teacher fitted on these raw columns, with its own preparation inside"
+        with own_code("teacher", cure, problem, data_error):
             raw = self.function(rows)
-        except Exception as failed:  # whatever the user's own code may raise
-            raise data_error(
-                "teacher",
-                f"cannot predict rows with columns {first_names(self.columns.names_)} "
-                f"({type(failed).__name__}: {failed})",
-                "bring a teacher fitted on these raw columns, with its own preparation inside",
-            ) from failed
         return checked_predictions(raw, len(matrix), self.n_classes)
 
     def n_trees(self) -> int:
@@ -231,7 +227,8 @@ def fitted_teacher(
     takes_matrix = not isinstance(asked, Pipeline)
     rows = x if takes_matrix else columns.back(x)
     cure = "bring an estimator that can be fitted to the training rows"
-    model = called("teacher", cure, lambda: clone(asked).fit(rows, y))
+    with own_code("teacher", cure, error=data_error):
+        model = clone(asked).fit(rows, y)
     function = probabilities_of(model) if n_classes else model.predict
     return Teacher(function, takes_matrix, columns, n_classes, model)
 

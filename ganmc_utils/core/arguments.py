@@ -9,7 +9,7 @@ key of every result that the function decides.
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from numbers import Integral
+from numbers import Integral, Real
 
 from ganmc_utils.core.errors import user_error
 
@@ -43,7 +43,16 @@ def check_whole_numbers(where: object, given: dict, **least: int) -> None:
     """
     for name, smallest in least.items():
         value = given[name]
-        is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-        if not is_whole or value < smallest:
+        if not is_whole_number(value) or value < smallest:
             cure = f"choose a whole number from {smallest}"
             raise user_error(where, f"impossible {name} {value!r}", cure)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_whole_number(value: object) -> bool:
+    """Whether a value is a whole number; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)

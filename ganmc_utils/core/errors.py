@@ -1,5 +1,8 @@
 """The one error the package raises at its users."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 LONGEST_PROBLEM = 300  # characters: messages of libraries go on for pages
 
 
@@ -21,3 +24,25 @@ def user_error(where: object, problem: str, cure: str) -> GanmcError:
     if len(problem) > LONGEST_PROBLEM:
         problem = problem[:LONGEST_PROBLEM] + " ..."
     return GanmcError(" ".join(f"{where}: {problem}; {cure}".split()))
+
+
+@contextmanager
+def own_code(
+    where: object, cure: str, problem: str = "fails", error: Callable = user_error
+) -> Iterator[None]:
+    """Whatever code of the user's own raises in this block is one line: "where: problem (...)".
+
+    So is its SystemExit, which would end a long run. A GanmcError stays as it is.
+
+    Args:
+        where: begins the line.
+        cure: ends it.
+        problem: what the code did.
+        error: makes the exception of these three.
+    """
+    try:
+        yield
+    except GanmcError:
+        raise
+    except (Exception, SystemExit) as failed:
+        raise error(where, f"{problem} ({type(failed).__name__}: {failed})", cure) from failed

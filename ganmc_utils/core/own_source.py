@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ganmc_utils.core.errors import user_error
+from ganmc_utils.core.errors import own_code, user_error
 from ganmc_utils.core.registry import own_entry
 from ganmc_utils.core.source import Source
 
@@ -45,7 +45,8 @@ class OwnSource(Source):
             self.draw = entry
             return
         arguments = (x, y) if takes(entry, 2) else ()
-        instance = self.called(entry, *arguments)
+        with own_code(name, "mend it"):
+            instance = entry(*arguments)
         self.draw = getattr(instance, "sample", None)
         if not callable(self.draw):
             raise user_error(name, "has no sample(n, rng)", "give its class that method")
@@ -56,10 +57,11 @@ class OwnSource(Source):
         Raises:
             GanmcError: it fails, or gives other than n samples of the form and units of x.
         """
-        with torch.no_grad():
-            drawn = self.called(self.draw, n, rng)
-        x, classes = drawn if isinstance(drawn, tuple) else (drawn, None)
-        x = self.called(torch.as_tensor, x).detach()
+        with own_code(self.name, "mend it"):
+            with torch.no_grad():
+                drawn = self.draw(n, rng)
+            x, classes = drawn if isinstance(drawn, tuple) else (drawn, None)
+            x = torch.as_tensor(x).detach()
         shape = (n, *self.x.shape[1:])
         if tuple(x.shape) != shape:
             problem = f"gives samples of shape {tuple(x.shape)} for n = {n}"
@@ -75,7 +77,8 @@ class OwnSource(Source):
                 problem = "gives no classes, which are needed where no teacher labels the samples"
                 raise user_error(self.name, problem, "return a pair (samples, classes)")
             return None
-        classes = self.called(torch.as_tensor, classes)
+        with own_code(self.name, "mend it"):
+            classes = torch.as_tensor(classes)
         is_whole = not (classes.is_floating_point() or classes.is_complex())
         if tuple(classes.shape) != (n,) or not is_whole or not self.are_known(classes):
             problem = f"gives classes that are not {n} whole numbers below {self.n_classes}"
@@ -85,14 +88,6 @@ class OwnSource(Source):
     def are_known(self, classes: torch.Tensor) -> bool:
         """Whether all classes are among those of the training data."""
         return bool((classes >= 0).all() and (classes < self.n_classes).all())
-
-    def called(self, function: Callable, *arguments):
-        """function(*arguments), with whatever the user's own code may raise as one line."""
-        try:
-            return function(*arguments)
-        except Exception as failed:
-            problem = f"fails ({type(failed).__name__}: {failed})"
-            raise user_error(self.name, problem, "mend it") from failed
 
     @abstractmethod
     def in_units(self, x: torch.Tensor) -> Array:

@@ -17,25 +17,29 @@ FULL = (errno.ENOSPC, errno.EDQUOT)  # what the system says of a disk, or of a u
 
 def data_dir(given: str | Path = "") -> Path:
     """The data directory: the parameter, else $GANMC_DATA, else data/ in the project."""
-    return expanded("data_dir", given or os.environ.get("GANMC_DATA") or ROOT / "data")
+    return typed_path("data_dir", given or os.environ.get("GANMC_DATA") or ROOT / "data")
 
 
 def out_dir(given: str | Path, profile: str) -> Path:
     """Where a run writes: the parameter, else $GANMC_OUT, else results/<profile> in the project."""
     folder = given or os.environ.get("GANMC_OUT") or ROOT / "results" / profile
-    return made_folder(expanded("out_dir", folder), "choose another out_dir or GANMC_OUT")
+    return made_folder(typed_path("out_dir", folder), "choose another out_dir or GANMC_OUT")
 
 
-def expanded(name: str, folder: str | Path) -> Path:
-    """The path of a folder, with the home that ~ stands for.
+def typed_path(name: str, path: str | Path) -> Path:
+    """A path that the user has typed, with the home that ~ stands for.
 
     Raises:
-        GanmcError: it is a number, or in the home of nobody; the line begins with the name.
+        GanmcError: it is empty, no path, or in the home of nobody; the line begins with the name.
     """
+    if not isinstance(path, (str, Path)) or not str(path):
+        raise user_error(name, f"{path!r} is no path", "give one as text")
+    if "\0" in str(path):
+        raise user_error(name, f"{str(path)!r} is no path", "leave out the NUL")
     try:
-        return Path(folder).expanduser()
-    except (TypeError, RuntimeError):
-        raise user_error(f"{name} {folder!r}", "is no folder", "give its path as text") from None
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise user_error(name, f"{path}: no such user", "write the path without ~") from None
 
 
 def made_folder(folder: Path, cure: str) -> Path:
@@ -54,13 +58,16 @@ def made_folder(folder: Path, cure: str) -> Path:
 
 
 def disk_error(path: Path, failed: OSError, cure: str) -> GanmcError:
-    """What the system says of a file that cannot be written, and the cure: space where it lacks."""
-    is_full = failed.errno in FULL
-    return user_error(
-        path,
-        f"cannot be written ({failed.strerror or failed})",
-        "free space on this disk, then run again" if is_full else cure,
-    )
+    """What the system says of a file that cannot be written, and the cure."""
+    problem = f"cannot be written ({failed.strerror or failed})"
+    return user_error(path, problem, cure_of(failed, cure))
+
+
+def cure_of(failed: OSError, otherwise: str) -> str:
+    """What helps against an error of the file system, as far as it tells."""
+    if failed.errno in FULL:
+        return "free space on this disk, then run again"
+    return "choose a shorter path" if failed.errno == errno.ENAMETOOLONG else otherwise
 
 
 def store_dir(out: Path) -> Path:

@@ -8,7 +8,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from ganmc_utils.core.errors import user_error
+from ganmc_utils.core.errors import own_code, user_error
 
 
 class Registry(dict):
@@ -66,11 +66,7 @@ def own_entry(name: str):
     try:
         path = path.expanduser().resolve()
         content = path.read_bytes()
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as failed:  # also: no such home, a loop of links, NUL
+    except (OSError, RuntimeError, ValueError) as failed:  # no such home, loop of links, NUL
         problem = f"cannot be read ({getattr(failed, 'strerror', None) or failed})"
         raise user_error(path, problem, "name a file of yours, my.py:Net") from None
     module_name = f"own_{path.stem}_{hashlib.sha256(content).hexdigest()[:16]}"
@@ -78,12 +74,12 @@ def own_entry(name: str):
         specification = importlib.util.spec_from_file_location(module_name, path)
         module = importlib.util.module_from_spec(specification)
         sys.modules[module_name] = module
-        try:
-            specification.loader.exec_module(module)
-        except (Exception, SystemExit) as failed:  # whatever the user's own code may raise
-            del sys.modules[module_name]
-            problem = f"fails when it is imported ({type(failed).__name__}: {failed})"
-            raise user_error(path, problem, "mend it") from failed
+        with own_code(path, "mend it", "fails when it is imported"):
+            try:
+                specification.loader.exec_module(module)
+            except BaseException:
+                del sys.modules[module_name]
+                raise
     module = sys.modules[module_name]
     entry = vars(module).get(attribute)
     if getattr(entry, "__module__", "") != module_name:

@@ -397,7 +397,7 @@ def folder_of_run(out: Path) -> Path:
     Raises:
         GanmcError: a file, or a folder whose own files it would replace.
     """
-    folder = paths.expanded("--out", out).resolve()
+    folder = paths.typed_path("--out", out).resolve()
     if folder in (paths.ROOT, paths.ROOT / "published"):
         raise user_error(f"--out {out}", "the project's own files are there", "name another folder")
     if folder.exists() and not folder.is_dir():

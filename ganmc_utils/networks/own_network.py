@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ganmc_utils.core.errors import GanmcError, user_error
+from ganmc_utils.core.errors import own_code, user_error
 from ganmc_utils.core.registry import is_own, own_entry
 from ganmc_utils.networks.models import make_network
 
@@ -52,13 +52,8 @@ def try_network(
             made()
         return
     name, comes_trained = network.network, network.epochs == 0
-    try:
+    with own_code(name, "mend it", "cannot be made"):
         first, second = made(), made()
-    except GanmcError:
-        raise
-    except (Exception, SystemExit) as failed:  # whatever the user's own code may raise
-        problem = f"cannot be made ({type(failed).__name__}: {failed})"
-        raise user_error(name, problem, "mend it") from failed
     rng = torch.Generator().manual_seed(0)
     x = 2 * torch.rand(N_TRIED, channels, size, size, generator=rng) - 1
     check_weights(name, first)
@@ -121,12 +116,10 @@ def answer(where: str, net: nn.Module, x: Tensor) -> object:
     Raises:
         GanmcError: it fails.
     """
-    try:
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            return net(x)
-    except (Exception, SystemExit) as failed:  # whatever the user's own code may raise
-        problem = f"fails on images of shape {tuple(x.shape)} ({type(failed).__name__}: {failed})"
-        raise user_error(where, problem, "give a network of such images") from failed
+    problem = f"fails on images of shape {tuple(x.shape)}"
+    one_line = own_code(where, "give a network of such images", problem)
+    with one_line, torch.random.fork_rng(devices=[]), torch.enable_grad():
+        return net(x)
 
 
 def shares_weights(first: nn.Module, second: nn.Module) -> bool:

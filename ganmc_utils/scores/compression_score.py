@@ -19,7 +19,6 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +27,8 @@ from PIL import Image
 from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor, nn
 
-from ganmc_utils.core.arguments import checked_first
-from ganmc_utils.core.errors import GanmcError, user_error
+from ganmc_utils.core.arguments import checked_first, is_number
+from ganmc_utils.core.errors import GanmcError, own_code, user_error
 from ganmc_utils.core.source import Source
 from ganmc_utils.forests import models as forest_models
 from ganmc_utils.forests.data import Dataset
@@ -162,13 +161,8 @@ class CheckedSource(Source):
         Raises:
             GanmcError: it fails, or gives neither samples nor a pair of them and their classes.
         """
-        try:
+        with own_code("samples", "mend it", f"sample({n}, rng) fails"):
             drawn = self.source.sample(n, rng)
-        except GanmcError:
-            raise
-        except Exception as failed:  # whatever the user's own code may raise
-            problem = f"sample({n}, rng) fails ({type(failed).__name__}: {failed})"
-            raise user_error("samples", problem, "mend it") from failed
         pair = drawn if isinstance(drawn, tuple) else (drawn, None)
         if drawn is None or len(pair) != 2:
             given = "None" if drawn is None else f"{len(pair)} values"
@@ -184,7 +178,7 @@ def check_arguments(given: dict) -> None:
     """
     where, samples = "compression score", given["samples"]
     for name in ("batch", "lr"):
-        if isinstance(given[name], bool) or not isinstance(given[name], Real):
+        if not is_number(given[name]):
             raise user_error(where, f"{name} {given[name]!r}", "choose a number above 0")
     is_tensor = isinstance(samples, Tensor)
     if is_tensor and (samples.layout != torch.strided or samples.is_meta):
@@ -496,13 +490,11 @@ class ImageStudents:
     @torch.no_grad()
     def teacher_logits(self, x: Tensor) -> Tensor:
         """The teacher's logits (n, K) of images x."""
-        try:
+        problem = f"fails on images of shape {tuple(x.shape)}"
+        with own_code("teacher", "give a function images -> logits", problem):
             is_network = isinstance(self.teacher, nn.Module)
             z = training.logits(self.teacher, x) if is_network else self.teacher(x)
             z = torch.as_tensor(z, dtype=torch.float32, device=self.device)
-        except Exception as failed:  # whatever a function of the user's own may raise
-            problem = f"fails on images of shape {tuple(x.shape)} ({failed})"
-            raise user_error("teacher", problem, "give a function images -> logits") from failed
         self.check_logits("teacher", z, len(x))
         return z
 
@@ -522,13 +514,10 @@ class ImageStudents:
             GanmcError: it does not; a network that is given twice would be trained on and on.
         """
         where = "student"
-        try:
+        with own_code(where, "give a function seed -> network", "fails on the real images"):
             first, second = self.student(0), self.student(1)
             with torch.no_grad():
                 z = first.to(self.device).eval()(self.x_train[:2])
-        except Exception as failed:  # whatever a function of the user's own may raise
-            problem = f"fails on the real images ({failed})"
-            raise user_error(where, problem, "give a function seed -> network") from failed
         weights = {id(weight) for weight in first.parameters()}
         if first is second or weights & {id(weight) for weight in second.parameters()}:
             cure = "make it in the function: lambda seed: make_network(name, seed)"
@@ -595,11 +584,8 @@ class TreeStudents:
         self.data = dataset
         self.x_train = dataset.x_train
         self.teacher = teacher
-        try:
+        with own_code("teacher", "fit a forest of these columns", "fails on the real rows"):
             forest_models.probability_of_class_1(teacher, dataset.x_train[:2])
-        except Exception as failed:  # not fitted, of other columns, no forest at all
-            problem = f"fails on the real rows ({failed})"
-            raise user_error("teacher", problem, "fit a forest of these columns") from failed
 
     def random_stream(self) -> np.random.Generator:
         """What samples of a Source are drawn with."""
