@@ -22,7 +22,7 @@ from sklearn.ensemble import RandomForestClassifier
 from ganmc_utils import stages
 from ganmc_utils.compress.estimators import MIN_ROWS
 from ganmc_utils.compress.table import read_rows
-from ganmc_utils.core import checkpoints, parameters, paths, profiles, records
+from ganmc_utils.core import checkpoints, errors, parameters, paths, profiles, records
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.plan import planned
 from ganmc_utils.core.store import Store
@@ -656,6 +656,22 @@ def test_every_flipped_byte_of_a_checkpoint_is_seen(tmp_path):
 def test_a_bad_number_of_threads(monkeypatch, value, words):
     monkeypatch.setenv("GANMC_THREADS", value)
     refused(paths.thread_count, "GANMC_THREADS", words)
+
+
+def test_what_the_users_own_code_raises_is_one_line():
+    def runs(failure):
+        with errors.own_code("mine", "mend it", "fails on 3 images"):
+            raise failure
+
+    for failure in (KeyError("a"), SystemExit("a"), RecursionError("a\nb" * 500)):
+        name = type(failure).__name__
+        refused(lambda: runs(failure), f"mine: fails on 3 images ({name}: ", "mend it")
+    told = GanmcError("told already")
+    with pytest.raises(GanmcError) as failed:
+        runs(told)
+    assert failed.value is told
+    with pytest.raises(KeyboardInterrupt):
+        runs(KeyboardInterrupt())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The compressors are scikit-learn estimators that take raw columns and keep to their limits."""
 
+import sys
 import time
 
 import numpy as np
@@ -410,6 +411,10 @@ def test_the_area_under_the_curve_counts_pairs():
     assert area_under_curve(y, p) == pytest.approx(np.mean(pairs))
 
 
+def leaves(*_):
+    sys.exit(3)
+
+
 FITTED = RandomForestClassifier(5, random_state=0).fit(X, Y)
 WITH_INFINITY = X.assign(**{"mean area": np.inf})
 
@@ -423,6 +428,8 @@ WITH_INFINITY = X.assign(**{"mean area": np.inf})
         ({"source": 3}, X, Y, "source: int is no source"),
         ({"source": "train_oob"}, X, Y, "needs the tool's own forest"),
         ({"source": lambda n, rng: X.head(3)}, X, Y, "3 rows where 500 were asked for"),
+        ({"source": leaves}, X, Y, "source: fails (SystemExit: 3)"),
+        ({"teacher": leaves}, X, Y, "teacher: cannot predict rows with columns"),
         ({"max_loss": -1}, X, Y, "max_loss: -1"),
         ({"max_nodes": 0}, X, Y, "max_nodes: 0"),
         ({"max_bytes": 10}, X, Y, "none is small enough"),
