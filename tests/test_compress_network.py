@@ -209,7 +209,7 @@ def source_that_stops():
         ({"images": IMAGES.to_sparse()}, "images: a sparse tensor, or one without values; give an"),
         ({"images": IMAGES.to("meta")}, "images: a sparse tensor, or one without values; give an"),
         ({"images": IMAGES.double() * 1e300}, "images: NaN or infinity; leave"),
-        ({"teacher": None}, "teacher: fails on images of shape (2, 1, 8, 8) ('NoneType' object"),
+        ({"teacher": None}, "teacher: fails on images of shape (2, 1, 8, 8) (TypeError: 'NoneT"),
         ({"teacher": linear().to("meta")}, "teacher: cannot move (Cannot copy out of meta tensor"),
         ({"teacher": lambda x: teacher(x) + 1j}, "teacher: gives complex64 of shape (2, 3) for 2"),
         ({"teacher": teacher_of_other_classes_later()}, "teacher: gives 4 logits where it gave 3"),

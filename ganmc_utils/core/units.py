@@ -425,7 +425,7 @@ def main(words: list[str] | None = None) -> int:
     for command in (plan, run):
         command.add_argument("profile", help="a folder of profiles/, or a path to one")
     run.add_argument("unit", help="its name in the plan")
-    run.add_argument("--out", required=True, type=Path, help="where the run of the profile writes")
+    run.add_argument("--out", required=True, help="where the run of the profile writes")
     run.add_argument("--minutes", type=minutes, help="time it may take; none: as long as it needs")
     given = parser.parse_args(words)
     try:
