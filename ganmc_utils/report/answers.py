@@ -226,7 +226,7 @@ def answer_00(evidence: Evidence) -> str:
     means = by_part.mean()
     sentences = [
         sentence(
-            f"the teacher has {percent(means['train'])} of its training images right and",
+            f"the teacher gets {percent(means['train'])} of its training images right and",
             f"{percent(means['test'])} of the test images: the room that GAN-MC has is a gap of",
             with_bounds(gap),
         )

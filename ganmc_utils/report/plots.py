@@ -245,7 +245,8 @@ def animate(
     frames: Sequence[np.ndarray], columns: int, out: Path, name: str, titles: Sequence[str]
 ) -> HTML:
     """Write out/figures/<name>.gif, one montage a second per array of images, and show it."""
-    figure, ax = plt.subplots(figsize=(5, 2.6), layout="constrained")
+    height, width, _ = montage(frames[0], columns).shape
+    figure, ax = plt.subplots(figsize=(5, 0.3 + 5 * height / width), layout="constrained")
 
     def draw(i: int) -> None:
         ax.clear()
