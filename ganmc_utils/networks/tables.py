@@ -224,7 +224,8 @@ def teacher_and_gan(frame: pd.DataFrame) -> pd.DataFrame:
         rows.append({"What": f"teacher, {part} accuracy", "Value": f"{accuracy:.3f}"})
     seconds = frame[frame.metric == "seconds"].groupby("experiment", sort=False).value
     for experiment, mean in seconds.mean().items():
-        rows.append({"What": f"{experiment}, training time", "Value": f"{mean:,.0f} s"})
+        what = experiment.replace("gan", "GAN")
+        rows.append({"What": f"{what}, training time", "Value": f"{mean:,.0f} s"})
     return text.table_of(rows)
 
 
