@@ -83,7 +83,6 @@ AWAITING_RERUN = {
     "02_p_fake_sweep",
     "03_augmentation",
     "04_gan_quality",
-    "05_supervised_learning",
     "07_compression_score",
 }
 LARGEST_PAGE = 3 << 20  # bytes
