@@ -658,20 +658,28 @@ def test_a_bad_number_of_threads(monkeypatch, value, words):
     refused(paths.thread_count, "GANMC_THREADS", words)
 
 
-def test_what_the_users_own_code_raises_is_one_line():
-    def runs(failure):
-        with errors.own_code("mine", "mend it", "fails on 3 images"):
-            raise failure
+def runs_own_code(failure):
+    with errors.own_code("mine", "mend it", "fails on 3 images"):
+        raise failure
 
-    for failure in (KeyError("a"), SystemExit("a"), RecursionError("a\nb" * 500)):
-        name = type(failure).__name__
-        refused(lambda: runs(failure), f"mine: fails on 3 images ({name}: ", "mend it")
+
+@pytest.mark.parametrize(
+    "failure",
+    [KeyError("a"), SystemExit("a"), RecursionError("a\nb" * 500)],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_what_the_users_own_code_raises_is_one_line(failure):
+    name = type(failure).__name__
+    refused(lambda: runs_own_code(failure), f"mine: fails on 3 images ({name}: ", "mend it")
+
+
+def test_what_was_told_already_and_ctrl_c_stay_as_they_are():
     told = GanmcError("told already")
     with pytest.raises(GanmcError) as failed:
-        runs(told)
+        runs_own_code(told)
     assert failed.value is told
     with pytest.raises(KeyboardInterrupt):
-        runs(KeyboardInterrupt())
+        runs_own_code(KeyboardInterrupt())
 
 
 @pytest.mark.parametrize(
