@@ -361,7 +361,7 @@ def test_a_table_that_is_not_there(tmp_path):
     refused(lambda: read_table("csv", path="a" * 300, target="y"), "correct the path")
     refused(lambda: read_table("csv", path="a\0b", target="y"), "correct the path")
     refused(lambda: read_table("csv", path="a.csv", target=["y"]), "no target")
-    refused(lambda: read_table("magic", data_dir=3), "data_dir: 3", "as text")
+    refused(lambda: read_table("magic", data_dir=3), "data_dir: 3 is no path", "as text")
 
 
 @pytest.mark.parametrize(
@@ -685,14 +685,14 @@ def test_what_was_told_already_and_ctrl_c_stay_as_they_are():
 @pytest.mark.parametrize(
     "folder, says",
     [
-        (3, "is no path; give one as text"),
-        ("a\0b", "is no path; leave out the NUL"),
-        ("~nobody_here/x", "no such user; write the path without ~"),
+        (3, "3 is no path; give one as text"),
+        ("a\0b", r"'a\x00b' is no path; leave out the NUL"),
+        ("~nobody_here/x", "~nobody_here/x: no such user; write the path without ~"),
     ],
 )
 def test_a_folder_that_is_none(folder, says):
-    refused(lambda: paths.out_dir(folder, "quick"), "out_dir: ", says)
-    refused(lambda: paths.data_dir(folder), "data_dir: ", says)
+    refused(lambda: paths.out_dir(folder, "quick"), f"out_dir: {says}")
+    refused(lambda: paths.data_dir(folder), f"data_dir: {says}")
 
 
 def test_an_output_folder_that_is_a_file(tmp_path):

@@ -37,7 +37,7 @@ UNITS_REFUSE = [
     ((*UNIT, "--out", ""), "--out: '' is no path; give one as text"),
     ((*UNIT, "--out", "published"), "the project's own files are there; name another folder"),
     ((*UNIT, "--out", "README.md"), "--out README.md: a file; name a folder"),
-    ((*UNIT, "--out", "~nobody_at_all/o"), "no such user"),
+    ((*UNIT, "--out", "~nobody_at_all/o"), "--out: ~nobody_at_all/o: no such user"),
     ((*UNIT, "--out", "o", "--minutes", "0"), "invalid minutes value: '0'"),
     ((*UNIT, "--out", "o", "--minutes", "nan"), "invalid minutes value: 'nan'"),
     ((*UNIT, "--out", "o", "--minutes", "inf"), "invalid minutes value: 'inf'"),

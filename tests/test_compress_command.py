@@ -318,7 +318,7 @@ def test_files_of_other_programs_are_not_replaced(
         assert f"{file}: is not of an earlier run; choose another folder" in said
     assert Path(file).read_text() == "# My project\n"
     status, said = ganmc(capsys, data, "--target", "label", "--out", "")
-    assert "--out: '' is no path" in said
+    assert "--out: '' is no path; give one as text" in said
 
 
 def test_an_earlier_run_may_be_replaced(compressed, data, tmp_path, capsys, to_the_notebook):
@@ -475,7 +475,7 @@ def test_a_full_disk_is_one_line(data, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(steps, "run_notebook", full)
     status, said = ganmc(capsys, data, "--target", "label", "--out", tmp_path)
     assert (status, said.count("\n")) == (1, 1)
-    assert "No space left on device); free space" in said
+    assert "No space left on device); free space on this disk" in said
 
 
 def has_mapped(process, library):

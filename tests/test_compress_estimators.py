@@ -429,7 +429,7 @@ WITH_INFINITY = X.assign(**{"mean area": np.inf})
         ({"source": "train_oob"}, X, Y, "needs the tool's own forest"),
         ({"source": lambda n, rng: X.head(3)}, X, Y, "3 rows where 500 were asked for"),
         ({"source": leaves}, X, Y, "source: fails (SystemExit: 3)"),
-        ({"teacher": leaves}, X, Y, "teacher: cannot predict rows with columns"),
+        ({"teacher": leaves}, X, Y, "(SystemExit: 3); bring a teacher fitted"),
         ({"max_loss": -1}, X, Y, "max_loss: -1"),
         ({"max_nodes": 0}, X, Y, "max_nodes: 0"),
         ({"max_bytes": 10}, X, Y, "none is small enough"),

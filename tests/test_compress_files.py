@@ -193,7 +193,7 @@ def test_a_full_disk_is_one_line(models, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(GanmcError, match="No space left on device.*; free space"):
+    with pytest.raises(GanmcError, match="No space left on device.*; free space on this disk"):
         save(models["tree", "two"], tmp_path)
 
 

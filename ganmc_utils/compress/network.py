@@ -139,7 +139,7 @@ class CompressedNetwork:
         weights = folder / "model.safetensors"
         try:
             save_model(net, str(weights), {"settings": json.dumps(self.settings)})
-        except SafetensorError as failed:
+        except (OSError, SafetensorError) as failed:
             cure = "free some space or choose another folder"
             raise user_error(weights, f"cannot be written ({failed})", cure) from None
         return [weights, folder / "model.onnx", folder / "README.md"]

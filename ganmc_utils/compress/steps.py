@@ -119,8 +119,8 @@ def parameters_of(asked: argparse.Namespace, out: Path) -> dict:
 
 
 def full_path(path: str) -> str:
-    """An absolute path; "" stays."""
-    return str(typed_path(path, path).absolute()) if path else ""
+    """The absolute path of a file that was read already; "" stays."""
+    return str(Path(path).expanduser().absolute()) if path else ""
 
 
 def run_notebook(parameters: dict, out: Path) -> None:

@@ -19,7 +19,7 @@ from sklearn.frozen import FrozenEstimator
 
 from ganmc_utils.compress.columns import check_names, check_texts
 from ganmc_utils.compress.estimators import MAX_CLASSES, MIN_ROWS
-from ganmc_utils.core.errors import GanmcError, user_error
+from ganmc_utils.core.errors import own_code, user_error
 from ganmc_utils.core.paths import typed_path
 from ganmc_utils.forests.data import first_names
 
@@ -307,16 +307,9 @@ def load_teacher(path: str | Path, is_regression: bool) -> FrozenEstimator | Cal
     check_file(path)
     if path.suffix.lower() == ".onnx":
         return load_onnx(path, is_regression)
-    try:
+    # Whatever a file may hold, such as a module that is gone, or nesting without end.
+    with own_code(path, "save it again with the versions of this environment", "cannot be loaded"):
         return FrozenEstimator(load_skops(path))
-    except GanmcError:
-        raise
-    except Exception as failed:  # such as a module that is gone, or nesting without end
-        raise user_error(
-            path,
-            f"cannot be loaded ({type(failed).__name__}: {failed})",
-            "save it again with the versions of this environment",
-        ) from None
 
 
 def load_skops(path: Path):

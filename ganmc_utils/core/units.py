@@ -391,7 +391,7 @@ def unit_named(profile: str, name: str) -> Unit:
     raise GanmcError(f"{name}: {profile} has no such unit; `units plan {profile}` lists them")
 
 
-def folder_of_run(out: Path) -> Path:
+def folder_of_run(out: str | Path) -> Path:
     """Where a run writes, as an absolute path.
 
     Raises:

@@ -246,7 +246,8 @@ def animate(
 ) -> HTML:
     """Write out/figures/<name>.gif, one montage a second per array of images, and show it."""
     height, width, _ = montage(frames[0], columns).shape
-    figure, ax = plt.subplots(figsize=(5, 0.3 + 5 * height / width), layout="constrained")
+    inches = 5, 0.3 + 5 * height / width  # its title takes 0.3
+    figure, ax = plt.subplots(figsize=inches, layout="constrained")
 
     def draw(i: int) -> None:
         ax.clear()
