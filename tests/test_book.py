@@ -81,7 +81,6 @@ def test_readme_shows_the_published_table():
 AWAITING_RERUN = {
     "01_dnn_compression",
     "02_p_fake_sweep",
-    "03_augmentation",
     "04_gan_quality",
     "07_compression_score",
 }

@@ -36,7 +36,7 @@ def parameters_of(record):
         student = owner.get("student", {})
         if "precision" not in student and student.get("network") == "lenet_authors":
             owner["student"] = student | {"network": "lenet_authors_padded"}  # it was padded then
-    if record.notebook[:2] in ("03", "05", "07"):
+    if record.notebook == "07_compression_score":
         given = {"sources": []} | given
     if record.notebook == "01_dnn_compression" and "sets" not in given:
         of_pair = {"variants": ["text"], "sets": [0]}
