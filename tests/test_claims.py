@@ -328,7 +328,7 @@ def test_only_primary_verdicts_are_adjusted_for_their_number():
         "inconclusive",
         "inconclusive",
     )
-    assert second.reason == "p = 0.06 after Holm"
+    assert second.reason == "p = 0.060 after Holm"
 
 
 def test_a_primary_claim_without_a_p_value_counts_as_one():

@@ -454,8 +454,9 @@ def answer_04(evidence: Evidence) -> str:
     against = compared(difference(evidence, snapshots[last], train), OF_TRAINING_IMAGES)
     sentences = [
         sentence(
-            RANKS[judgement.verdict] + caveat(evidence.reason(judgement)),
-            f"(rank correlation of accuracy with epochs {correlation})",
+            RANKS[judgement.verdict],
+            f"(rank correlation of accuracy with epochs {correlation})"
+            + caveat(evidence.reason(judgement)),
         ),
         sentence(
             f"after {last:.0f} epochs of the GAN its student",

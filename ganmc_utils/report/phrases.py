@@ -166,7 +166,7 @@ def caveat(reason: str) -> str:
         )
     if reason.endswith("after Holm"):
         p = reason.removesuffix(" after Holm")
-        return f", which does not survive the correction for several primary claims ({p})"
+        return f"; after correction for the number of primary claims this is not significant ({p})"
     return ""  # the others stand beside the interval
 
 

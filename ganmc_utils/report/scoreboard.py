@@ -161,7 +161,7 @@ def with_adjusted_p(judgement: Judgement, p_holm: float | None) -> Judgement:
         return judgement
     if judgement.verdict == "inconclusive" or p_holm < statistics.ALPHA:
         return replace(judgement, p_holm=p_holm)
-    reason = f"p = {p_holm:.2f} after Holm"
+    reason = f"p = {p_holm:#.2g} after Holm"
     return replace(judgement, p_holm=p_holm, verdict="inconclusive", reason=reason)
 
 
