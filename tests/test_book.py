@@ -81,7 +81,6 @@ def test_readme_shows_the_published_table():
 AWAITING_RERUN = {
     "01_dnn_compression",
     "02_p_fake_sweep",
-    "07_compression_score",
 }
 LARGEST_PAGE = 3 << 20  # bytes
 LEAST_CONTRAST = 4.5  # WCAG 2, AA

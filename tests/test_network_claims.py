@@ -4,8 +4,8 @@ import pytest
 from helpers import record, row, rows_of_chapter
 
 from ganmc_utils.core import parameters, records
-from ganmc_utils.networks import claims
-from ganmc_utils.report import scoreboard, statistics
+from ganmc_utils.networks import claims, tables
+from ganmc_utils.report import scoreboard, statistics, text
 from ganmc_utils.report.claim import judge_claim
 
 SHARES = {0.0: "train", 0.25: "train+gan", 0.5: "train+gan", 0.75: "train+gan", 1.0: "gan"}
@@ -154,6 +154,16 @@ def test_a_small_test_part_makes_the_interval_wide():
     assert added == pytest.approx(expected, rel=0.02)
     assert plain.high < large.high < small.high
     assert statistics.verdict(large) == "confirmed" and statistics.verdict(small) == "inconclusive"
+
+
+def test_a_table_has_the_interval_of_the_verdict():
+    frame = frame_of(l2_rows(PAPER_ENDS), n_test=100)
+    interval = claim_of("l2_mixture_over_train").measure(frame, "cifar10")
+    table = tables.gain_parts(frame).set_index("Compared with")
+    cell = table.loc["Training data", "Mixture minus it"]
+    assert cell == text.difference_and_interval(interval)
+    without_test_part = tables.gain_parts(frame_of(l2_rows(PAPER_ENDS)))
+    assert cell not in set(without_test_part["Mixture minus it"])
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,18 @@ def test_round_trip_and_one_column_per_setting(tmp_path):
     assert frame.trees.isna().tolist() == [False, True]
 
 
+def test_a_frame_says_how_many_test_images_its_rows_share():
+    data = {"n_validation": 300, "n_test": 200}
+    one_set = record([row()], parameters={"data": data, "seeds": [0, 1]})
+    several = record([row(), row()], parameters={"data": data, "sets": [0, 1]})
+    tables = record([row()], parameters={})
+    assert records.as_frame(one_set).n_test.tolist() == [200]
+    assert records.as_frame(several).n_test.tolist() == [500] * 2, "from one pool"
+    assert "n_test" not in records.as_frame(tables)
+    of_all = records.as_frame(several, tables, one_set).n_test
+    assert of_all.dropna().tolist() == [500, 500, 200] and of_all.isna()[2]
+
+
 @pytest.mark.parametrize(
     "change",
     [

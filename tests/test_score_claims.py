@@ -137,6 +137,22 @@ def test_a_classifier_of_ours_is_named():
     assert "a classifier of ours for Inception-v3" in method
 
 
+def test_only_scores_that_are_accuracies_have_the_error_of_the_test_part():
+    rows = set_rows({"gan": 0.6, "inferior": 0.4}, "cas") + set_rows(SETS, "fid")
+    frame = records.as_frame(record(rows))
+    added = {}
+    for metric in ("cas", "fid"):
+        plain, small = (
+            claims.score_difference(f, metric, "gan", "inferior")
+            for f in (frame, frame.assign(n_test=100))
+        )
+        assert plain.mean == small.mean
+        added[metric] = (small.high - small.mean) ** 2 - (plain.high - plain.mean) ** 2
+    expected = stats.norm.isf(0.025) ** 2 * (0.6 * 0.4 + 0.4 * 0.6) / 100
+    assert added["cas"] == pytest.approx(expected, rel=0.02)
+    assert added["fid"] == pytest.approx(0, abs=1e-12)
+
+
 def test_the_order_after_one_epoch_has_an_interval_inside_its_bounds():
     rows = set_rows(SETS) + set_rows(SETS, "compression_score_v1")
     interval = judged(rows)["one_epoch_is_enough"].interval

@@ -124,8 +124,33 @@ def load_all(folder: Path) -> list[Record]:
 
 
 def as_frame(*records: Record) -> pd.DataFrame:
-    """All rows of some records, one column for each key of their settings."""
-    return frame_of_rows(row for record in records for row in record.metrics)
+    """All rows of some records, one column for each key of their settings.
+
+    Column n_test, where a record is of images: see `test_images`.
+    """
+    frame = frame_of_rows(row for record in records for row in record.metrics)
+    if any(test_images(record) for record in records):
+        frame["n_test"] = [test_images(record) for record in records for _ in record.metrics]
+    return frame
+
+
+def test_images(record: Record) -> int | None:
+    """How many test images the rows of a record have in common; None for tables.
+
+    Seeds of one replicate share its test part. Several replicates draw their validation and test
+    parts from one pool: what their differences do not show is the choice of that pool. The tables
+    of chapter 06 have another split for each seed.
+    """
+    data = record.parameters.get("data")
+    if not data:
+        return None
+    pool = data["n_validation"] + data["n_test"]
+    return pool if has_several_sets(record) else data["n_test"]
+
+
+def has_several_sets(record: Record) -> bool:
+    """Whether the seeds of a record are replicates: each its split, teacher, GAN and students."""
+    return len(record.parameters.get("sets", [])) > 1
 
 
 def frame_of_rows(rows) -> pd.DataFrame:

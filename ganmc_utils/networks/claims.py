@@ -105,10 +105,11 @@ def sweep(
 
 
 def n_test(frame: pd.DataFrame) -> float | None:
-    """How many test images the rows have in common; None where the frame does not say."""
+    """How many test images the rows of a chapter have in common; None where they do not say."""
     if "n_test" not in frame or frame.empty:
         return None
-    return float(frame.n_test.iloc[0])
+    [count] = frame.n_test.unique()
+    return float(count)
 
 
 def contrast(frame: pd.DataFrame, *terms: tuple[float, pd.Series]) -> Interval | None:

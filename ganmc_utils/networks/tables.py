@@ -1,14 +1,14 @@
 """The tables of chapters 00 to 05, made from their records.
 
 In every function `frame` holds the rows of one record (`core.records.as_frame`). A cell is the
-mean over seeds with its standard error, or the mean of a paired difference with its 95% interval
-(`report.text`).
+mean over seeds with its standard error, or the mean of a paired difference with its 95% interval,
+that of the verdicts (`paired_difference`).
 """
 
 import pandas as pd
 
 from ganmc_utils.core.parameters import DnnCompression
-from ganmc_utils.networks.claims import sweep
+from ganmc_utils.networks.claims import contrast, sweep
 from ganmc_utils.networks.experiment import IMAGE_BASELINES
 from ganmc_utils.report import plots, text
 from ganmc_utils.report.paper import paper_accuracy
@@ -75,6 +75,11 @@ def scores_of(rows: pd.DataFrame, source: str) -> pd.Series:
     return rows[rows.source == source].set_index("seed").value
 
 
+def paired_difference(frame: pd.DataFrame, a: pd.Series, b: pd.Series) -> str:
+    """The interval of a - b, test accuracies by seed, in words (`claims.contrast`)."""
+    return text.difference_and_interval(contrast(frame, (1, a), (-1, b)))
+
+
 def share_of_generated(rows: pd.DataFrame, source: str) -> float:
     """The share p_fake with which the students of a source were trained."""
     return rows[rows.source == source].p_fake.iloc[0]
@@ -108,7 +113,7 @@ def by_source(
             continue
         difference = ""
         if source != base and len(base_scores):
-            difference = text.paired_difference(scores, base_scores)
+            difference = paired_difference(frame, scores, base_scores)
         row = {
             "Source": plots.label(source),
             "Generated": f"{share_of_generated(students, source):.0%}",
@@ -148,7 +153,7 @@ def table1(frame: pd.DataFrame, p: DnnCompression) -> pd.DataFrame:
             cell = text.mean_and_error(scores) + published(frame, where, source)
             row[plots.label(source)] = cell
         row["p_fake"] = f"{share_of_generated(students, mixture):.1f}"
-        row["Mixture - training data"] = text.paired_difference(mixture_scores, train_scores)
+        row["Mixture - training data"] = paired_difference(frame, mixture_scores, train_scores)
         if len(fresh_scores):
             row[plots.label("fresh")] = text.mean_and_error(fresh_scores)
         rows.append(row)
@@ -169,7 +174,7 @@ def shares(frame: pd.DataFrame, experiment: str, **setting) -> pd.DataFrame:
             "Minus p_fake 0": "",
         }
         if share:
-            row["Minus p_fake 0"] = text.paired_difference(test[share], test[0])
+            row["Minus p_fake 0"] = paired_difference(frame, test[share], test[0])
         rows.append(row)
     return text.table_of(rows)
 
@@ -189,13 +194,13 @@ def flips(frame: pd.DataFrame) -> pd.DataFrame:
             plots.label("train"): text.mean_and_error(train_scores),
             plots.label("train+gan"): text.mean_and_error(mixture_scores),
             "p_fake": f"{share_of_generated(students, mixture):.1f}",
-            "Difference": text.paired_difference(mixture_scores, train_scores),
+            "Difference": paired_difference(frame, mixture_scores, train_scores),
         }
         own_scores = scores_of(students, "own")
         if len(own_scores):
             row[plots.label("own")] = text.mean_and_error(own_scores)
             row["Its p_fake"] = f"{share_of_generated(students, 'own'):.1f}"
-            row["Its difference"] = text.paired_difference(own_scores, train_scores)
+            row["Its difference"] = paired_difference(frame, own_scores, train_scores)
         rows.append(row)
     return text.table_of(rows)
 
@@ -210,7 +215,7 @@ def snapshots(frame: pd.DataFrame) -> pd.DataFrame:
         row = {
             "GAN epochs": f"{epoch:.0f}",
             "Test accuracy": text.mean_and_error(scores),
-            "Minus training data": text.paired_difference(scores, train_scores),
+            "Minus training data": paired_difference(frame, scores, train_scores),
         }
         rows.append(row)
     return text.table_of(rows)
@@ -321,7 +326,7 @@ def gain_parts(frame: pd.DataFrame) -> pd.DataFrame:
             row = {
                 "Compared with": name,
                 "Test accuracy": text.mean_and_error(scores),
-                "Mixture minus it": text.paired_difference(mixture, scores),
+                "Mixture minus it": paired_difference(frame, mixture, scores),
             }
             rows.append(row)
     return text.table_of(rows)
@@ -348,7 +353,7 @@ def variants(frame: pd.DataFrame) -> pd.DataFrame:
                 "What": words[value],
                 plots.label("train"): text.mean_and_error(train),
                 plots.label("train+gan"): text.mean_and_error(mixture),
-                "Mixture minus training data": text.paired_difference(mixture, train),
+                "Mixture minus training data": paired_difference(frame, mixture, train),
             }
             rows.append(row)
     return text.table_of(rows)

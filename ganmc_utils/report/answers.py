@@ -222,7 +222,7 @@ def answer_00(evidence: Evidence) -> str:
     by_part = rows.assign(run=numbered(rows.seed)).pivot_table(
         index="run", columns="split", values="value"
     )
-    gap = interval_of(by_part["train"] - by_part["test"])
+    gap = difference(evidence, by_part["train"], by_part["test"])
     means = by_part.mean()
     sentences = [
         sentence(
@@ -614,12 +614,6 @@ def inferior_gan(evidence: Evidence) -> str:
 def label_of(metric: str) -> str:
     """What readers call a score."""
     return score_claims.METRICS[metric].label
-
-
-def taus(evidence: Evidence, series: str, metric: str) -> Interval | None:
-    """Kendall's tau of a score with the known order of a series, over draws."""
-    values = score_claims.order_agreement(evidence.frame, series, metric)
-    return interval_of(values) if len(values) else None
 
 
 DAMAGE = {

@@ -17,10 +17,11 @@ import pandas as pd
 from ganmc_utils.core import paths, records
 from ganmc_utils.forests import claims as forest_claims
 from ganmc_utils.networks import claims as network_claims
+from ganmc_utils.networks.claims import contrast
 from ganmc_utils.report import plots, scoreboard, text
 from ganmc_utils.report.phrases import dataset_in_words
 from ganmc_utils.report.statistics import Interval, interval_of
-from ganmc_utils.scores.claims import of_sets
+from ganmc_utils.scores.claims import of_sets, score_difference
 
 POINTS = paths.ROOT / "book" / "reproduction_points.json"
 NOT_YET = "not yet measured"
@@ -53,7 +54,7 @@ def variants(column: str, base: str | int, others: dict) -> Effect:
             for value, words in others.items():
                 accuracy = network_claims.by_seed(*about, **{column: value})
                 name = f"{place}, {plots.label(source)}: {words}"
-                differences[name] = interval_of(accuracy - base_accuracy)
+                differences[name] = contrast(rows, (1, accuracy), (-1, base_accuracy))
         return differences
 
     return effect
@@ -63,6 +64,7 @@ def l2_difference(source: str, baselines: list[str]) -> Effect:
     """Effect: test accuracy of a source in Fig. 1 minus that of each baseline."""
 
     def effect(frame: pd.DataFrame) -> dict[str, Interval | None]:
+        rows = frame[frame.experiment == "l2"]
         differences = {}
         for dataset in network_claims.IMAGE_DATASETS:
             place = dataset_in_words(dataset)
@@ -70,7 +72,7 @@ def l2_difference(source: str, baselines: list[str]) -> Effect:
             for baseline in baselines:
                 other = network_claims.by_seed(frame, dataset, "l2", baseline)
                 name = f"{place}: {plots.label(source)} - {plots.label(baseline)}"
-                differences[name] = interval_of(accuracy - other)
+                differences[name] = contrast(rows, (1, accuracy), (-1, other))
         return differences
 
     return effect
@@ -79,6 +81,7 @@ def l2_difference(source: str, baselines: list[str]) -> Effect:
 def mixture_above_controls(frame: pd.DataFrame) -> dict[str, Interval | None]:
     """Effect: the mixture of Fig. 1 minus training data stopped early, or for as many passes."""
     controls = {"early_stopped": "stopped early", "same_passes": "for as many passes"}
+    rows = frame[frame.experiment == "controls"]
     differences = {}
     for dataset in network_claims.IMAGE_DATASETS:
         place = dataset_in_words(dataset)
@@ -87,7 +90,7 @@ def mixture_above_controls(frame: pd.DataFrame) -> dict[str, Interval | None]:
             about = (frame, dataset, "controls", "train")
             accuracy = network_claims.by_seed(*about, final=False, control=control)
             name = f"{place}: {plots.label('train+gan')} - {plots.label('train')} {words}"
-            differences[name] = interval_of(mixture - accuracy)
+            differences[name] = contrast(rows, (1, mixture), (-1, accuracy))
     return differences
 
 
@@ -199,14 +202,15 @@ def preparation(frame: pd.DataFrame) -> dict[str, Interval | None]:
 
 def epochs_on_class_loss(frame: pd.DataFrame) -> dict[str, Interval | None]:
     """Effect: the Compression Score of the GAN minus that after each number of further epochs."""
-    scores = of_sets(frame, "compression_score")
+    rows = frame[frame.experiment.isin(["generators", "real"])]
+    scores = of_sets(rows, "compression_score")
     differences = {}
     for samples in sets_on_the_way(scores):
         words = "all epochs (the inferior GAN)"
         if samples != "inferior":
             words = f"{samples.removeprefix('inferior ')} epochs"
         name = f"Compression Score: before - after {words}"
-        differences[name] = interval_of(scores["gan"] - scores[samples])
+        differences[name] = score_difference(rows, "compression_score", "gan", samples)
     return differences
 
 

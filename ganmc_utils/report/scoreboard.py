@@ -102,36 +102,22 @@ def judge(run_records: Sequence[Record]) -> list[Judgement]:
 def evidence(run_records: Sequence[Record]) -> pd.DataFrame:
     """The rows of the records of one chapter, with what the intervals need of its parameters.
 
-    Column n_test: how many test images the rows have in common, for Secs. 3 and 5. Seeds of one
-    replicate share its test part. Several replicates draw their validation and test parts from one
-    pool: what their differences do not show is the choice of that pool. The tables of chapter 06
-    have another split for each seed, and no such column.
-
     Column real_students: how many students are behind the Compression Score of the real data.
     Column last_inferior: how many epochs the inferior GAN was trained on its class loss.
     """
     frame = records.as_frame(*run_records)
     parameters = run_records[0].parameters
-    if "data" in parameters:
-        data = parameters["data"]
-        pool = data["n_validation"] + data["n_test"]
-        frame["n_test"] = pool if has_several_sets(run_records[0]) else data["n_test"]
     if "score" in parameters:
         frame["real_students"] = parameters["score"]["students"] * len(parameters["seeds"])
         frame["last_inferior"] = max(parameters["inferior_epochs"])
     return frame
 
 
-def has_several_sets(record: Record) -> bool:
-    """Whether the seeds of a record are replicates: each its split, teacher, GAN and students."""
-    return len(record.parameters.get("sets", [])) > 1
-
-
 def with_scale_and_method(judgement: Judgement, record: Record, frame: pd.DataFrame) -> Judgement:
     """The judgement with what its verdict is about."""
     claim, dataset = judgement.claim, judgement.dataset
     method = claim.method(record.parameters, frame, dataset)
-    if claim.shares_one_set and not has_several_sets(record):
+    if claim.shares_one_set and not records.has_several_sets(record):
         method = f"{method}; {CONDITIONAL}"
     return replace(judgement, scale=scale_of(record, dataset), method=method)
 

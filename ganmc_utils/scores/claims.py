@@ -102,6 +102,14 @@ def score_above(metric: str, samples: str, others: str) -> Measure:
     return measure
 
 
+def score_difference(
+    frame: pd.DataFrame, metric: str, samples: str, others: str
+) -> Interval | None:
+    """Interval of the score of one set of samples - that of another, of the frame's one dataset."""
+    [dataset] = frame[frame.experiment == "generators"].dataset.unique()
+    return score_contrast(frame, dataset, metric, {samples: 1, others: -1})
+
+
 def score_contrast(
     frame: pd.DataFrame, dataset: str, metric: str, terms: dict[str, float], constant: float = 0.0
 ) -> Interval | None:
@@ -109,7 +117,8 @@ def score_contrast(
 
     A Compression Score is (acc - baseline) / (reference - baseline), so the sampling error of the
     test part in it is that of the accuracy acc = baseline + score (reference - baseline), divided
-    by (reference - baseline). The other scores have no test part.
+    by (reference - baseline). Classification accuracy is an accuracy on the test part itself. The
+    other scores have no test part.
     """
     scores = of_sets(frame, metric, dataset)
     if any(samples not in scores for samples in terms):
@@ -127,6 +136,8 @@ def score_variance(
 
     scores: by draw (rows) and set of samples (columns). terms: {set of samples: c_k}.
     """
+    if metric == "cas":
+        return variance_of_test_part([(c, scores[k]) for k, c in terms.items()], n_test(frame))
     versions = {"compression_score": "v2", "compression_score_v1": "v1"}
     parts = reference(frame, dataset, versions[metric]) if metric in versions else None
     if parts is None or "reference" not in parts:

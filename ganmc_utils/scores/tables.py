@@ -15,7 +15,7 @@ from ganmc_utils.report import plots, statistics, text
 from ganmc_utils.report.paper import published_number
 from ganmc_utils.report.phrases import SCORE, signed_with_bounds
 from ganmc_utils.report.statistics import Interval
-from ganmc_utils.scores.claims import METRICS, of_sets, order_agreement
+from ganmc_utils.scores.claims import METRICS, of_sets, order_agreement, score_difference
 from ganmc_utils.scores.degraded import SERIES
 
 SETS = {
@@ -58,8 +58,8 @@ def table4(frame: pd.DataFrame) -> pd.DataFrame:
             row[header] = text.mean_and_error(scores[samples])
             if has_data_of_paper:
                 row[header] += published(samples, name)
-        difference = text.paired_difference(scores["gan"], scores["inferior"])
-        row["Well-trained - inferior"] = difference
+        difference = score_difference(frame, name, "gan", "inferior")
+        row["Well-trained - inferior"] = text.difference_and_interval(difference)
         rows.append(row)
     return text.table_of(rows)
 
@@ -84,11 +84,11 @@ def inferior(frame: pd.DataFrame, p: CompressionScores) -> pd.DataFrame:
     steps_per_epoch = p.data.n_train // p.gan.batch
     rows = []
     for name, metric in METRICS.items():
-        scores = of_sets(frame, name)
         row = {"Score": metric.label}
         for samples, epochs in set_names(p.inferior_epochs).items():
             header = f"After {epochs} epochs ({epochs * steps_per_epoch:,} steps)"
-            row[header] = text.paired_difference(scores["gan"], scores[samples])
+            difference = score_difference(frame, name, "gan", samples)
+            row[header] = text.difference_and_interval(difference)
         rows.append(row)
     return text.table_of(rows)
 
@@ -100,13 +100,13 @@ def series_of(frame: pd.DataFrame) -> list[str]:
 
 
 def order_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row per series, one column per score: Kendall's tau with the known order, over draws."""
+    """One row per score, one column per series: Kendall's tau with the known order, over draws."""
     rows = []
-    for series in series_of(frame):
-        row = {"Series": SERIES[series].label}
-        for metric in ORDERING_METRICS:
+    for metric in ORDERING_METRICS:
+        row = {"Score": METRICS[metric].label}
+        for series in series_of(frame):
             interval = statistics.correlation_interval(order_agreement(frame, series, metric))
-            row[METRICS[metric].label] = text.difference_and_interval(interval)
+            row[SERIES[series].label] = text.difference_and_interval(interval)
         rows.append(row)
     return text.table_of(rows)
 
@@ -124,7 +124,7 @@ def rightly_ordered(frame: pd.DataFrame) -> dict[str, int]:
 
 
 def tau_grid(frame: pd.DataFrame) -> pd.DataFrame:
-    """The means of order_table as numbers: rows series, columns scores."""
+    """The means of order_table as numbers, with a row for each series, a column for each score."""
     names = series_of(frame)
     columns = {}
     for metric in ORDERING_METRICS:
