@@ -346,8 +346,8 @@ class ImageData(ParameterGroup):
     n_fresh: int = Field(
         ge=0,
         le=10**9,
-        description="Further real images that neither the teacher nor the GAN is trained on: the "
-        "ceiling for any generator. 0 leaves that ceiling out, as the paper does.",
+        description="Further real images that neither the teacher nor the GAN is trained on: "
+        "what a perfect generator would draw. 0 leaves them out, as the paper does.",
     )
     seed: Seed = Field(default=0, description="Seed of the split.")
 

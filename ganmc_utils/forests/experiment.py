@@ -410,7 +410,7 @@ def jitter_candidates(
 def fresh_candidates(
     unit: Unit, data: Dataset, gans: list[AcGan], p: ForestParameters
 ) -> list[Candidate]:
-    """Real rows that were held back: the ceiling."""
+    """Real rows that were held back: what a perfect generator would draw."""
     return [Candidate({}, RealRows(data.x_fresh))]
 
 
