@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -126,15 +127,16 @@ def load_all(folder: Path) -> list[Record]:
 def as_frame(*records: Record) -> pd.DataFrame:
     """All rows of some records, one column for each key of their settings.
 
-    Column n_test, where a record is of images: see `test_images`.
+    Column n_test, where a record is of images: see `shared_test_images`.
     """
     frame = frame_of_rows(row for record in records for row in record.metrics)
-    if any(test_images(record) for record in records):
-        frame["n_test"] = [test_images(record) for record in records for _ in record.metrics]
+    counts = np.array([shared_test_images(record) for record in records], float)  # nan for None
+    if not np.isnan(counts).all():
+        frame["n_test"] = np.repeat(counts, [len(record.metrics) for record in records])
     return frame
 
 
-def test_images(record: Record) -> int | None:
+def shared_test_images(record: Record) -> int | None:
     """How many test images the rows of a record have in common; None for tables.
 
     Seeds of one replicate share its test part. Several replicates draw their validation and test

@@ -107,7 +107,7 @@ def score_difference(
 ) -> Interval | None:
     """Interval of the score of one set of samples - that of another, of the frame's one dataset."""
     [dataset] = frame[frame.experiment == "generators"].dataset.unique()
-    return score_contrast(frame, dataset, metric, {samples: 1, others: -1})
+    return score_above(metric, samples, others)(frame, dataset)
 
 
 def score_contrast(
