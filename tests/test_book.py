@@ -76,11 +76,6 @@ def test_readme_shows_the_published_table():
     assert f"<!-- headline -->\n{table}<!-- /headline -->" in (paths.ROOT / "README.md").read_text()
 
 
-# Chapters whose published cells are older than their source: they wait for the next run, which has
-# shorter lines of code, narrower tables and figures with words of their own.
-AWAITING_RERUN = {
-    "01_dnn_compression",
-}
 LARGEST_PAGE = 3 << 20  # bytes
 LEAST_CONTRAST = 4.5  # WCAG 2, AA
 
@@ -214,38 +209,25 @@ def test_no_page_is_wider_than_the_screen(site, seen, width):
     assert not faults_by_page(site, seen, width, fault_of)
 
 
-def cut_boxes(facts):
-    return facts["cut"]
-
-
 def wordless_images(facts):
     """Pictures without words for those who cannot see them: a path is none."""
     return [i["alt"] for i in facts["images"] if not i["alt"].strip() or "_images/" in i["alt"]]
 
 
 def test_no_table_or_code_is_cut(site, seen):
-    cut = faults_by_page(site, seen, 1280, cut_boxes)
-    assert not {page: boxes for page, boxes in cut.items() if page not in AWAITING_RERUN}
+    assert not faults_by_page(site, seen, 1280, lambda facts: facts["cut"])
 
 
 def test_no_table_scrolls_on_a_phone(site, seen):
-    cut = faults_by_page(site, seen, 390, lambda facts: facts["cutTables"])
-    assert not {page: boxes for page, boxes in cut.items() if page not in AWAITING_RERUN}
+    assert not faults_by_page(site, seen, 390, lambda facts: facts["cutTables"])
 
 
 def test_every_picture_has_words_and_pixels(site, seen):
-    wordless = faults_by_page(site, seen, 1280, wordless_images)
-    assert not {page: alts for page, alts in wordless.items() if page not in AWAITING_RERUN}
+    assert not faults_by_page(site, seen, 1280, wordless_images)
     empty = faults_by_page(
         site, seen, 390, lambda facts: [i["alt"] for i in facts["images"] if not i["pixels"]]
     )
     assert not empty
-
-
-def test_no_chapter_awaits_its_run_in_vain(site, seen):
-    cut = faults_by_page(site, seen, 1280, cut_boxes)
-    wordless = faults_by_page(site, seen, 1280, wordless_images)
-    assert set(cut) | set(wordless) >= AWAITING_RERUN, "take what was run off the list"
 
 
 def test_the_dark_pages_are_legible(site, seen):

@@ -71,6 +71,7 @@ def test_verdicts_on_the_sweep(accuracy, every_share, interior, unimodal):
     [
         (fall, "supervised", "confirmed"),
         (rise, "supervised", "refuted"),
+        (lambda p_fake: 0.7 - 0.5 * (p_fake == 1), "supervised", "inconclusive"),  # no mixture
         (lambda p_fake: 0.7, "l2", None),
     ],
 )

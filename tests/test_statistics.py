@@ -1,6 +1,7 @@
 """The intervals are the textbook's, and a verdict follows its interval."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -357,7 +358,21 @@ def test_the_worst_of_several_intervals_decides(intervals, decides):
     ],
 )
 def test_a_factor_that_falls_short_is_never_confirmed(interval, folds, verdict):
-    assert claim.verdict_with_fold(interval, pd.Series(folds), 25) == verdict
+    of_size = claim.Claim("id", "", "", (), lambda *_: interval, "", least_fold=25)
+    judgement = claim.Judgement(of_size, "magic", interval, "inconclusive", fold=None)
+    assert claim.judge_with_fold(judgement, pd.Series(folds)).verdict == verdict
+
+
+def test_the_best_of_many_students_must_be_shown_for_all_of_them():
+    folds, interval = pd.Series([30.0, 31.0, 32.0]), Interval(2, 1, 3, 3, 0.01)
+    best = claim.Claim("id", "", "", (), lambda *_: interval, "", least_fold=25)
+    for candidates, verdict in ((1, "confirmed"), (4, "confirmed"), (5, "inconclusive")):
+        of_some = replace(best, candidates=candidates)
+        judgement = claim.Judgement(of_some, "magic", interval, "inconclusive", fold=None)
+        judgement = claim.judge_with_fold(judgement, folds)
+        assert judgement.verdict == verdict
+        assert judgement.interval.p == pytest.approx(candidates * 0.01)
+    assert judgement.reason == "p = 0.05 among 5 students"
 
 
 def test_the_p_value_of_several_claims():

@@ -269,7 +269,7 @@ def verdict(lines: list[Line], gain: Interval, judge: Judge) -> str:
         what = "gained nothing that these rows can show" if gain.high >= 0 else "did harm"
         sentences.append(
             f"Compression {what}: the student minus the same family on the labels, no larger, "
-            f"is {gain.words(4)}. The labels alone do ({labels.model})."
+            f"is {gain.words(4)}. A model of the labels alone will do ({labels.model})."
         )
     for line in lines[3:]:
         smaller = line.nodes and student.nodes and line.nodes <= student.nodes

@@ -290,8 +290,9 @@ class Search:
             sentences.append(f"{self.n_tried} sources were tried on validation.")
         if trial.is_kept:
             sentences.append(
-                f"Of {len(trials)} students, {taught} has the smallest file, "
-                f"{size}, that loses no more than {self.judge.max_loss:g} ({loss})."
+                f"Of the {len(trials)} students of the search, {taught} has the smallest file, "
+                f"{size}, that is sure on validation to lose no more than "
+                f"{self.judge.max_loss:g} ({loss})."
             )
         else:
             sentences.append(

@@ -29,14 +29,19 @@ GENERATED_SOURCES = (
     "own",
 )
 
-# What Table 3 calls the rows of the paper's single GAN.
-ONE_GAN = {"one gan": "One GAN, as in the paper", "one train+gan": "Training + one GAN"}
+# What chapter 06 calls the rows of our pool, and those of the paper's single GAN.
+GAN_NAMES = {
+    "gan": "GAN pool",
+    "one gan": "One GAN, as in the paper",
+    "train+gan": "Training + GAN pool",
+    "one train+gan": "Training + one GAN",
+}
 
 # What small_students calls the students of each experiment, and its columns of factors.
 SMALL_STUDENTS = {
     "headline": "Best source",
     "headline_tree": "Best source, one tree",
-    "headline_gan": "GAN",
+    "headline_gan": GAN_NAMES["gan"],
 }
 FACTORS = {
     "fewer_nodes": "Fewer nodes",
@@ -90,6 +95,11 @@ def one_tree(
     return rows.pivot(index="seed", columns="source", values="value")
 
 
+def source_name(source: str) -> str:
+    """What the chapter calls a source of rows, or a key of GAN_NAMES."""
+    return GAN_NAMES.get(source) or plots.label(source)
+
+
 def in_order_of_style(sources) -> list[str]:
     """The sources among these that the book knows, in the order of its legends."""
     return [source for source in plots.STYLE if source in sources]
@@ -98,13 +108,13 @@ def in_order_of_style(sources) -> list[str]:
 def rows_by_source(cells: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     """One row per source in the order of the legends, one column per dataset.
 
-    cells: {dataset: {source, or key of ONE_GAN: text}}.
+    cells: {dataset: {source, or key of GAN_NAMES: text}}.
     """
     rows = []
     for key in (key for source in plots.STYLE for key in (source, f"one {source}")):
         texts = {dataset: of_dataset.get(key, "") for dataset, of_dataset in cells.items()}
         if any(texts.values()):
-            rows.append({"Source": ONE_GAN.get(key) or plots.label(key)} | texts)
+            rows.append({"Source": source_name(key)} | texts)
     return text.table_of(rows)
 
 
@@ -151,16 +161,29 @@ def scores_of_one_tree(
         singles = rows_of(frame, task, "single_gan", teacher=teacher, trees=1)
         scores |= {f"one {source}": rows.value for source, rows in singles.groupby("source")}
         best = best_on_validation(frame, task, max_features)
-        cells[header] = {}
-        for key, values in scores.items():
-            cell = text.mean_and_error(values)
-            if f"one {key}" not in scores:  # the paper's value is that of its single GAN
-                cell += text.in_brackets(paper_score(task.name, key.removeprefix("one ")))
-            cells[header][key] = f"**{cell}**" if key == best else cell
+        cells[header] = beside_the_paper(task.name, scores)
+        if best in cells[header]:
+            cells[header][best] = f"**{cells[header][best]}**"
         seeds[header] = str(len(students))
     table = rows_by_source(cells)
     table.loc[len(table)] = {"Source": "Seeds"} | seeds
     return table
+
+
+def beside_the_paper(dataset: str, scores: Mapping[str, Iterable[float]]) -> dict[str, str]:
+    """Mean and standard error of each source's scores, the paper's value in brackets.
+
+    The paper has one GAN, so its values stand beside ours of one GAN wherever that was run.
+
+    scores: {source, or key of GAN_NAMES: scores of single trees by seed}.
+    """
+    cells = {}
+    for key, values in scores.items():
+        of_paper = None
+        if f"one {key}" not in scores:
+            of_paper = paper_score(dataset, key.removeprefix("one "))
+        cells[key] = text.mean_and_error(values) + text.in_brackets(of_paper)
+    return cells
 
 
 def best_on_validation(frame: pd.DataFrame, task: ForestTask, max_features: str | None) -> str:
@@ -249,7 +272,9 @@ def out_of_bag(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
         }
         mixture = rows_of(frame, task, "oob_mixture", trees=1).set_index("seed").value
         if len(mixture):
-            row["In training + GAN, gain"] = text.paired_difference(mixture, scores["train+gan"])
+            row["In training + GAN pool, gain"] = text.paired_difference(
+                mixture, scores["train+gan"]
+            )
         rows.append(row)
     return text.table_of(rows)
 
@@ -268,7 +293,7 @@ def realism(frame: pd.DataFrame, p: RandomForests) -> pd.DataFrame:
         for source in in_order_of_style(scores):
             if source in GENERATED_SOURCES and source != "independent":
                 difference = text.paired_difference(scores[source], control)
-                row[f"{plots.label(source)} - independent columns"] = difference
+                row[f"{source_name(source)} - independent columns"] = difference
         rows.append(row)
     return text.table_of(rows)
 
@@ -423,8 +448,8 @@ def models_with_costs(frame: pd.DataFrame, task: ForestTask) -> dict[str, pd.Dat
     models = {"Teacher": full_grown[full_grown.source == "none"]}
     for source in ("student_only", "train", "gan"):
         of_source = full_grown[full_grown.source == source]
-        models[f"One tree: {plots.label(source)}"] = of_source
-    for experiment, name in (("headline", "best source"), ("headline_gan", "GAN")):
+        models[f"One tree: {source_name(source)}"] = of_source
+    for experiment, name in (("headline", "best source"), ("headline_gan", GAN_NAMES["gan"])):
         students = rows[rows.experiment == experiment]
         if len(students):  # without small students the records have no limits
             students = students[students.limit == max(LOSS_LIMITS)]

@@ -247,13 +247,17 @@ def chosen_gan(frame: pd.DataFrame) -> list[str]:
     by_set = choice.assign(run=numbered(choice.seed)).pivot_table(
         index="run", columns="gan_epoch", values="value"
     )
-    epochs = sorted({int(epoch) for epoch in by_set.idxmax(axis=1)})
+    times = by_set.idxmax(axis=1).astype(int).value_counts().sort_index()
     last = int(max(by_set.columns))
-    chosen = listed(str(epoch) for epoch in epochs)
+    if len(times) == 1:
+        chosen = count(times.index[0], "epoch")
+    else:
+        of_all = f"of {len(by_set)} replicates"
+        chosen = listed(f"{epoch} epochs ({n} {of_all})" for epoch, n in times.items())
     return [
         sentence(
-            f"the GAN was trained for {count(last, 'epoch')}; by validation its images teach best",
-            f"after {chosen}",
+            f"the GAN was trained for {count(last, 'epoch')}; validation picks its snapshot after",
+            chosen,
         )
     ]
 
@@ -384,8 +388,8 @@ def best_baseline(evidence: Evidence, experiment: str) -> str:
         return ""
     against = difference(evidence, at_best_share(evidence, experiment, name), gan)
     return sentence(
-        f"of the sources that need no GAN validation prefers {in_a_sentence(name)}, which",
-        compare(against, "the best share of GAN images"),
+        f"among the sources that need no GAN, validation prefers {in_a_sentence(name)}, whose best",
+        f"share {compare(against, 'that of GAN images')}",
     )
 
 
@@ -488,24 +492,26 @@ def answer_05(evidence: Evidence) -> str:
         ("supervised", "trained on labels, without a teacher,"),
         ("l2", "trained on the teacher's predictions for the same images,"),
     ):
-        over_train = mean_over_shares(evidence, objective)
+        over_train = mean_over_mixtures(evidence, objective)
         if over_train is not None:
             comparison = compare(over_train, OF_TRAINING_IMAGES)
-            sentences.append(sentence(words, "a student with GAN images", comparison))
+            if objective == "supervised" and statistics.verdict(over_train) != "inconclusive":
+                comparison += caveat(evidence.reason(evidence.judgement("gan_harms_supervised")))
+            sentences.append(sentence(words, "a student of the mixtures", comparison))
     if sentences:
-        sentences.append("Both are means over all shares p_fake above 0.")
+        sentences.append("Both are means over all shares p_fake between 0 and 1.")
     return answer_of(evidence, sentences)
 
 
-def mean_over_shares(evidence: Evidence, objective: str) -> Interval | None:
-    """The mean over the shares above 0 - the training images alone, with one objective."""
+def mean_over_mixtures(evidence: Evidence, objective: str) -> Interval | None:
+    """The mean over the shares between 0 and 1 - the training images alone, with one objective."""
     test = network_claims.sweep(
         evidence.frame, evidence.images, "supervised_learning", objective=objective
     )
-    shares = [share for share in test if share > 0]
-    if 0 not in test or not shares:
+    mixtures = [share for share in test if 0 < share < 1]
+    if 0 not in test or not mixtures:
         return None
-    return difference(evidence, test[shares].mean(axis=1), test[0])
+    return difference(evidence, test[mixtures].mean(axis=1), test[0])
 
 
 # Sec. 4
@@ -576,8 +582,8 @@ def smallest_students(evidence: Evidence) -> str:
         return ""
     limit = POINTS.amount(forest_claims.MARGIN)
     return sentence(
-        f"small forests trained on GAN rows, with a limit of {limit} on their loss, have",
-        listed(phrases),
+        "small forests of training and GAN rows, chosen to lose at most",
+        f"{limit} on validation where any do, have {listed(phrases)}",
     )
 
 
@@ -587,7 +593,8 @@ def smallest_students(evidence: Evidence) -> str:
 def answer_07(evidence: Evidence) -> str:
     """How the scores rate a spoilt GAN, and which of them see known damage."""
     sentences = [
-        inferior_gan(evidence),
+        inferior_gan(evidence, papers=True),
+        inferior_gan(evidence, papers=False),
         known_orders(evidence),
         sentence(within_class(evidence)),
         sentence(missed_damage(evidence)),
@@ -595,20 +602,26 @@ def answer_07(evidence: Evidence) -> str:
     return answer_of(evidence, sentences)
 
 
-def inferior_gan(evidence: Evidence) -> str:
-    """Sentence: the GAN after its class loss alone, by Compression Score and Inception Score."""
+def inferior_gan(evidence: Evidence, *, papers: bool) -> str:
+    """Sentence: both scores of the GAN after more training on its class loss alone.
+
+    papers: after as many epochs as in the paper, not at the end of ours, which came later.
+    """
     phrases = []
     for metric in ("compression_score", "inception_score"):
-        measure = score_claims.score_above(metric, "inferior", "gan")
+        measure = score_claims.inferior_above(metric, "inferior", "gan", papers=papers)
         interval = measure(evidence.frame, evidence.images)
         if interval is not None:
             phrases.append(f"the {label_of(metric)} {change(interval, SCORE)}")
     if not phrases:
         return ""
-    return sentence(
-        "when the GAN trains on with its class loss alone and its images get worse,",
-        " and ".join(phrases),
-    )
+    epochs = score_claims.PAPER_INFERIOR_EPOCHS
+    when = f"when the GAN trains on for the paper's {epochs} epochs with its class loss alone,"
+    if not papers:
+        when = (
+            f"after {max(evidence.parameters['inferior_epochs'])} epochs, added once that was seen,"
+        )
+    return sentence(when, " and ".join(phrases))
 
 
 def label_of(metric: str) -> str:

@@ -73,6 +73,8 @@ class Claim:
         paper: returns what the paper prints for that difference.
         fold: for claims of "so many times smaller or faster": the factor by seed.
         least_fold: the mean factor that such a claim must reach besides its difference.
+        candidates: where the best of several students is judged, among how many it was picked: to
+            be confirmed its p-value must be small for all of them (Bonferroni).
         margin: for claims that a difference is zero: it must lie within ± margin.
         still_rises: for claims about the end of training: whether a curve still rises there.
     """
@@ -88,8 +90,14 @@ class Claim:
     paper: PaperText = no_text
     fold: FoldMeasure | None = None
     least_fold: float = 0.0
+    candidates: int = 1
     margin: float | None = None
     still_rises: StillRises | None = None
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is a question of ours and no claim of the paper."""
+        return self.section.startswith("ours")
 
 
 @dataclass(frozen=True)
@@ -100,8 +108,8 @@ class Judgement:
         claim, dataset: what was judged.
         interval: of its difference.
         verdict: one of statistics.VERDICTS.
-        fold: the mean factor, None without one.
-        reason: why it is inconclusive where the interval alone does not say so.
+        fold: the factor, None without one.
+        reason: what else decided where the interval of the difference alone does not.
         scale: "paper's setting", "reduced" or "smoke test".
         method: whose method, and on what the verdict is conditional.
         p_holm: p-value adjusted for the primary claims; None for the exploratory ones.
@@ -111,7 +119,7 @@ class Judgement:
     dataset: str
     interval: Interval
     verdict: str
-    fold: float | None
+    fold: Interval | None
     reason: str = ""
     scale: str = ""
     method: str = ""
@@ -119,7 +127,7 @@ class Judgement:
 
     @property
     def family(self) -> str:
-        """Primary claims are few and named in advance; all others are exploratory."""
+        """Primary claims are few and share one error rate; all others are exploratory."""
         return "exploratory" if self.p_holm is None else "primary"
 
 
@@ -154,15 +162,25 @@ def judge_claim(claim: Claim, frame: pd.DataFrame, dataset: str) -> Judgement | 
 def judge_with_fold(judgement: Judgement, folds: pd.Series) -> Judgement:
     """The judgement with the second half of its claim: the factor, by seed."""
     claim, interval = judgement.claim, judgement.interval
-    verdict = verdict_with_fold(interval, folds, claim.least_fold)
-    both_halves = worst([interval, statistics.interval_of(folds - claim.least_fold)])
-    is_shown_in_part = verdict == "inconclusive" and statistics.verdict(interval) == "confirmed"
+    above_least = statistics.interval_of(folds - claim.least_fold)
+    halves = (statistics.verdict(interval), statistics.verdict(above_least))
+    p = worst([interval, above_least]).p
+    verdict, reason = "inconclusive", ""
+    if "refuted" in halves:
+        verdict = "refuted"
+        reason = "" if halves[0] == "refuted" else f"the factor is below {claim.least_fold:g}"
+    elif halves == ("confirmed", "confirmed"):
+        p = None if p is None else min(1.0, claim.candidates * p)
+        verdict = "confirmed" if p is None or p < statistics.ALPHA else "inconclusive"
+        reason = "" if verdict == "confirmed" else f"p = {p:.2f} among {claim.candidates} students"
+    elif halves[0] == "confirmed":
+        reason = f"a factor above {claim.least_fold:g} is not shown"
     return replace(
         judgement,
-        interval=replace(interval, p=both_halves.p),
+        interval=replace(interval, p=p),
         verdict=verdict,
-        fold=float(folds.mean()),
-        reason="the factor is not shown" if is_shown_in_part else "",
+        fold=statistics.interval_of(folds),
+        reason=reason,
     )
 
 
@@ -172,21 +190,6 @@ def reason_beside_interval(interval: Interval) -> str:
     if includes_zero or interval.p is None or interval.p < statistics.ALPHA:
         return ""
     return f"p = {interval.p:.2f}"
-
-
-def verdict_with_fold(interval: Interval, folds: pd.Series, least_fold: float) -> str:
-    """Verdict on a claim with two halves: a difference above zero at a factor of least_fold.
-
-    It is confirmed if both halves are, the factor by the interval of folds - least_fold; refuted
-    if either is; inconclusive otherwise.
-    """
-    halves = {
-        statistics.verdict(interval),
-        statistics.verdict(statistics.interval_of(folds - least_fold)),
-    }
-    if "refuted" in halves:
-        return "refuted"
-    return "confirmed" if halves == {"confirmed"} else "inconclusive"
 
 
 def worst(intervals: Sequence[Interval | None]) -> Interval | None:

@@ -125,7 +125,8 @@ def gan_rows(evidence: Evidence) -> list[str]:
     against = answers.of_gan_rows(evidence, "chosen")
     if not against:
         return []
-    return ["one tree trained on a forest's predictions for rows of our *pool* of GANs", against]
+    words = "one tree trained on a forest's predictions for rows of our pool of several GANs"
+    return [words, against]
 
 
 def rows_of_single_gan(evidence: Evidence) -> list[str]:
@@ -167,7 +168,7 @@ SEES = {
 
 
 def scores(evidence: Evidence) -> list[str]:
-    """What Compression Score and Inception Score say of collapse within each class."""
+    """How many kinds of damage scores put in order, and what they say of collapse in a class."""
     if "within_class" not in answers.series_of(evidence):
         return []
     phrases = []
@@ -179,7 +180,8 @@ def scores(evidence: Evidence) -> list[str]:
         phrases.append(f"the {answers.label_of(metric)} {verb} ({tau_name}{value})")
         damage, tau_name = "it", ""
     missed = answers.missed_damage(evidence)
-    return [", ".join(phrases) + (f"; {missed}" if missed else "")]
+    known = answers.known_orders(evidence).removeprefix("Of ").removesuffix(".")
+    return [f"of {known}: {', '.join(phrases)}" + (f"; {missed}" if missed else "")]
 
 
 FINDINGS: dict[str, Callable[[Book], str]] = {
@@ -219,13 +221,20 @@ def scale_of_findings(book: Book) -> str:
 
 def intervals_of_findings(book: Book) -> str:
     """What the brackets of the findings are taken over."""
-    of_kind = {"images": "01_dnn_compression", "tables": "06_random_forests"}
+    of_kind = {
+        "on images": "01_dnn_compression",
+        "on tables": "06_random_forests",
+        "of scores": "07_compression_score",
+    }
     over = [
-        f"on {kind} over {answers.runs_in_words(book[notebook])}"
+        f"{kind} over {answers.runs_in_words(book[notebook])}"
         for kind, notebook in of_kind.items()
         if notebook in book and answers.runs_in_words(book[notebook])
     ]
-    return f"In brackets: 95% intervals{', ' if over else ''}{'; '.join(over)}."
+    return (
+        f"In brackets: 95% intervals{', ' if over else ''}{'; '.join(over)}. Each stands alone: of "
+        "twenty true differences of zero, one can be expected to have an interval without zero."
+    )
 
 
 # The answer in short
@@ -285,7 +294,10 @@ def gains_without_gan(book: Book) -> dict[str, Interval]:
         best = answers.best_source_of_images(evidence, "sweep", answers.NO_GAN)
         gan = answers.at_best_share(evidence, "sweep", "train+gan", "gan")
         of_best = answers.at_best_share(evidence, "sweep", best) if best else None
-        gains[dataset_in_words(evidence.images)] = answers.difference(evidence, of_best, gan)
+        place = dataset_in_words(evidence.images)
+        if best == "flips":
+            place += " (flips allowed)"
+        gains[place] = answers.difference(evidence, of_best, gan)
     if "06_random_forests" in book:
         evidence = book["06_random_forests"]
         no_gan = [source for source in TABLE_SOURCES if source not in GAN_SOURCES]
@@ -337,11 +349,17 @@ def claim_box(notebook: str, verdicts: pd.DataFrame | None) -> str:
     table = text.table_of([claim_row(claims[row.metric], row) for row in shown.itertuples()])
     if not table["Paper"].any():
         table = table.drop(columns="Paper")
-    rest = ""
+    legend = OURS_IN_A_BOX
     if len(shown) < len(rows):
         words = f"all {len(rows)} verdicts on this chapter's claims"
-        rest = f"\n\nThe {link(SCOREBOARD, 'scoreboard')} has {words}."
-    return text.markdown(table) + rest
+        legend += f" The {link(SCOREBOARD, 'scoreboard')} has {words}."
+    return f"{text.markdown(table)}\n\n{legend}"
+
+
+OURS_IN_A_BOX = (
+    "*Ours* is the difference that the claim says lies above zero, with an allowed margin added; "
+    "where a claim asks for several, the one whose interval reaches lowest."
+)
 
 
 def claim_row(claim, row) -> dict[str, str]:
@@ -350,7 +368,8 @@ def claim_row(claim, row) -> dict[str, str]:
     interval = Interval(row.value, low, high, int(row.n))
     ours = text.difference_and_interval(interval)
     if not pd.isna(row.fold):
-        ours += f"; {row.fold:,.0f}-fold"
+        fold = Interval(row.fold, row.fold_low, row.fold_high, int(row.n))
+        ours += f"; {text.fold_and_interval(fold)}"
     reason = f" ({row.reason})" if isinstance(row.reason, str) and row.reason else ""
     place = dataset_in_words(row.dataset)
     method = row.method.partition("; max_features")[0]  # of the first teacher, as in the chapter
@@ -400,7 +419,7 @@ def time_taken(record: Record) -> str:
 
 # What to use
 
-IS_GAN = "is GAN-MC"
+ABOVE_GAN, IS_GAN = "Above our GANs", "is of the GANs"
 IMAGE_SOURCES = ("train", "train+gan", "gan", *answers.NO_GAN)
 TABLE_SOURCES = ("train", "train_oob", "train+gan", *GENERATED_SOURCES)
 
@@ -441,7 +460,7 @@ def rows_of_images(evidence: Evidence) -> list[dict[str, str]]:
             "Tried on": f"{images}; {words}",
             "Best source": plots.label(best),
             "Above training data": "" if is_train else cell(evidence, of_best, train),
-            "Above GAN-MC": IS_GAN if best in GAN_SOURCES else cell(evidence, of_best, gan),
+            ABOVE_GAN: IS_GAN if best in GAN_SOURCES else cell(evidence, of_best, gan),
         }
         rows.append(row)
     return rows
@@ -464,10 +483,10 @@ def rows_of_tables(evidence: Evidence) -> list[dict[str, str]]:
             "Tried on": f"{dataset_in_words(dataset)}; {n_train(evidence, dataset):,} rows",
             "Best source": plots.label(best),
             "Above training data": tree_cell(evidence, dataset, best, "train"),
-            "Above GAN-MC": IS_GAN,
+            ABOVE_GAN: IS_GAN,
         }
         if best not in GAN_SOURCES:
-            row["Above GAN-MC"] = tree_cell(evidence, dataset, best, "gan")
+            row[ABOVE_GAN] = tree_cell(evidence, dataset, best, "gan")
         rows.append(row)
     return rows
 

@@ -117,6 +117,7 @@ GROUPS = {
     "refuted": "does worse than {other} on {places}",
     "inconclusive": "is not clearly different from {other} on {places}",
 }
+BUT_WORSE = "but does worse on {places}"
 LEFT_OPEN = "on {places} no difference can be shown"
 
 
@@ -128,8 +129,8 @@ def compare_on_each(
 ) -> str:
     """As `compare`, of several datasets at once, grouped by what their intervals say.
 
-    Such as "beats training data on MAGIC (+1.7 points [1.1, 2.4]) and Higgs 1k (+5.0 [2.9, 7.0]);
-    on Evergreen (+1.7 [−1.4, 4.7]) no difference can be shown".
+    Such as "beats training data on MAGIC (+1.7 points [1.1, 2.4]) but does worse on Higgs 1k (−5.0
+    [−7.0, −2.9]); on Evergreen (+1.7 [−1.4, 4.7]) no difference can be shown".
 
     Args:
         intervals: of the difference, by what the dataset is called.
@@ -151,10 +152,11 @@ def compare_on_each(
             difference = signed_with_bounds(intervals[place], unit if is_first else unnamed)
             note = f", {notes[place]}" if notes.get(place) else ""
             differences.append(f"{place} ({difference}{note})")
-        is_left_open = verdict == "inconclusive" and phrases
-        words = LEFT_OPEN if is_left_open else GROUPS[verdict]
-        phrases.append(words.format(other="it" if phrases else other, places=listed(differences)))
-    return "; ".join(phrases)
+        words, link = GROUPS[verdict], ""
+        if phrases:
+            words, link = (LEFT_OPEN, "; ") if verdict == "inconclusive" else (BUT_WORSE, " ")
+        phrases.append(link + words.format(other=other, places=listed(differences)))
+    return "".join(phrases)
 
 
 def caveat(reason: str) -> str:

@@ -114,12 +114,14 @@ def mean_line(
     ax.grid(alpha=0.3)
 
 
-def curves_by_source(ax: Axes, rows: pd.DataFrame, x: str = "trees") -> None:
-    """Mean over seeds against column x, one line per source that the rows hold."""
+def curves_by_source(
+    ax: Axes, rows: pd.DataFrame, x: str = "trees", name: Callable[[str], str] = label
+) -> None:
+    """Mean over seeds against column x, one line per source that the rows hold, under its name."""
     for source in STYLE:
         of_source = rows[rows["source"] == source]
         if len(of_source):
-            look = {"colour": colour(source), "label": label(source), "marker": marker(source)}
+            look = {"colour": colour(source), "label": name(source), "marker": marker(source)}
             mean_line(ax, of_source, x, markersize=3, **look)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
@@ -151,6 +153,7 @@ def pareto(
     teacher: pd.Series,
     capped: pd.DataFrame,
     limits: Sequence[float] = (0.005, 0.012),
+    name: Callable[[str], str] = label,
 ) -> None:
     """Loss against the teacher over nodes: the teacher, single full-grown trees, capped students.
 
@@ -161,6 +164,7 @@ def pareto(
         teacher: its test score by seed.
         capped: rows of loss and nodes by source, trees and leaf_cap.
         limits: losses that are marked by dotted lines, by default those of the paper.
+        name: what the legend calls a source.
     """
     size = nodes.groupby("source").value.mean()
     ax.plot(size["none"], 0, "*", ms=13, color=colour("teacher"), label=label("teacher"), ls="none")
@@ -176,7 +180,7 @@ def pareto(
             ms=7,
             capsize=2,
             color=colour(source),
-            label=label(source),
+            label=name(source),
         )
     for (source, _), students in capped.groupby(["source", "trees"]):
         by_cap = students.groupby(["leaf_cap", "metric"]).value.mean().unstack()
@@ -186,10 +190,15 @@ def pareto(
     ax.grid(alpha=0.3)
 
 
-def headline(ax: Axes, dataset: str, scores: Mapping[str, pd.Series]) -> None:
-    """Test scores of one dataset: mean ± standard error, one line per source.
+def headline(
+    ax: Axes,
+    dataset: str,
+    scores: Mapping[str, pd.Series],
+    name: Callable[[str], str] = label,
+) -> None:
+    """Test scores of one dataset: mean ± standard error, one line per source, under its name.
 
-    scores: {source: Series over seeds}.
+    scores: {source: Series over seeds}; hollow marks: the paper's single GAN, "one " + source.
     """
     for place, (source, values) in enumerate(scores.items()):
         mean, se, n = statistics.mean_se(values)
@@ -200,9 +209,10 @@ def headline(ax: Axes, dataset: str, scores: Mapping[str, pd.Series]) -> None:
             fmt="o",
             ms=8,
             capsize=4,
-            color=colour(source),
+            color=colour(source.removeprefix("one ")),
+            mfc="white" if source.startswith("one ") else None,
         )
-    ax.set_yticks(range(len(scores)), [label(source) for source in scores], fontsize=10)
+    ax.set_yticks(range(len(scores)), [name(source) for source in scores], fontsize=10)
     ax.invert_yaxis()
     ax.set_title(dataset, fontsize=11)
     ax.set_xlabel("Test score, mean ± se", fontsize=10)

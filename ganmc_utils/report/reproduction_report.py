@@ -49,17 +49,25 @@ def tables(
 
 
 def verdict_counts(verdicts: pd.DataFrame | None) -> str:
-    """How many claims of each section are confirmed, inconclusive and refuted."""
+    """How many claims of each section, and controls of ours, came out with each verdict."""
     if verdicts is None:
         return NOT_RUN
     rows = []
     for section, claims in SECTIONS.items():
-        of_section = verdicts[verdicts.metric.isin([claim.id for claim in claims])]
+        of_section = verdicts[verdicts.metric.isin([c.id for c in claims if not c.is_control])]
         for family in ("primary", "exploratory"):
-            counts = of_section[of_section.family == family].verdict.value_counts()
             row = {"Section": section, "Claims": family}
-            rows.append(row | {verdict: str(counts.get(verdict, 0)) for verdict in VERDICTS})
+            rows.append(row | counts(of_section[of_section.family == family]))
+    controls = [c.id for claims in SECTIONS.values() for c in claims if c.is_control]
+    row = {"Section": "Our controls", "Claims": "exploratory"}
+    rows.append(row | counts(verdicts[verdicts.metric.isin(controls)]))
     return text.markdown(text.table_of(rows))
+
+
+def counts(verdicts: pd.DataFrame) -> dict[str, str]:
+    """How many rows of the scoreboard have each verdict."""
+    numbers = verdicts.verdict.value_counts()
+    return {verdict: str(numbers.get(verdict, 0)) for verdict in VERDICTS}
 
 
 def primary_claims(verdicts: pd.DataFrame | None) -> str:

@@ -7,10 +7,10 @@ A number of the scoreboard leads to what measures it in two hops:
 2. its `measure`, a function in the same file: it says which rows are subtracted from which.
 
 The intervals and the verdict are in report/statistics.py; a claim with a second half ("25 times
-smaller") is judged by `verdict_with_fold` in report/claim.py.
+smaller") is judged by `judge_with_fold` in report/claim.py.
 
-Each claim is judged at 95% on its own, except for the few of PRIMARY: named in advance, they share
-one familywise error of 5% (`report.statistics.holm`).
+Each claim is judged at 95% on its own, except for the few of PRIMARY: they share one familywise
+error of 5% (`report.statistics.holm`).
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,11 @@ from ganmc_utils.core import profiles, records
 from ganmc_utils.core.errors import GanmcError
 from ganmc_utils.core.records import Record, Row
 from ganmc_utils.forests import claims as forest_claims
+from ganmc_utils.forests import tables as forest_tables
 from ganmc_utils.networks import claims as network_claims
-from ganmc_utils.report import plots, statistics, text
+from ganmc_utils.report import statistics, text
 from ganmc_utils.report.claim import Judgement, judge_claim
-from ganmc_utils.report.paper import has_scale_of_paper, paper_score
+from ganmc_utils.report.paper import has_scale_of_paper
 from ganmc_utils.report.phrases import dataset_in_words
 from ganmc_utils.scores import claims as score_claims
 
@@ -44,7 +45,7 @@ PRIMARY = {
     ("gan_over_train_single", "higgs_1k"): "The same: the smallest of its tables",
     ("gan_over_train_single", "evergreen"): "The same: the third of its tables",
     ("supervised_gan_no_help_single", "magic"): "Fig. 3e",
-    ("paper_time_20", "magic"): "Contribution 3; Fig. 3f: the largest forest, so the least loss",
+    ("paper_time_any", "magic"): "Contribution 3; Fig. 3f: any of the paper's students",
     ("inferior_scores_lower_paper", "cifar10"): "Abstract and contribution 4; Table 4",
 }
 """The primary claims, by id and dataset, and why: the abstract's and each figure's headline."""
@@ -167,7 +168,7 @@ def table_row(judgement: Judgement) -> dict[str, str]:
     claim = judgement.claim
     ours = f"{text.difference_and_interval(judgement.interval)}, n = {judgement.interval.n}"
     if judgement.fold is not None:
-        ours += f"; {judgement.fold:,.0f}-fold"
+        ours += f"; {text.fold_and_interval(judgement.fold)}"
     verdict = judgement.verdict
     if judgement.reason:
         verdict += f" ({judgement.reason})"
@@ -203,7 +204,7 @@ def section_of(judgement: Judgement) -> str:
     claim = judgement.claim
     if judgement.family == "primary":
         return "Primary claims"
-    if claim.section.startswith("ours"):
+    if claim.is_control:
         return "Our controls"
     if claim.notebook.startswith("07"):
         return "Sec. 5: the Compression Score"
@@ -259,7 +260,7 @@ def rows(run_records: Sequence[Record]) -> list[Row]:
 
 def row_of(judgement: Judgement) -> Row:
     """One verdict as a row; the bounds and the p-value of one seed are null."""
-    interval = judgement.interval
+    interval, fold = judgement.interval, judgement.fold
     has_bounds = interval.n > 1
     return Row(
         experiment="claim",
@@ -279,7 +280,9 @@ def row_of(judgement: Judgement) -> Row:
             "n": interval.n,
             "p": interval.p,
             "p_holm": judgement.p_holm,
-            "fold": judgement.fold,
+            "fold": None if fold is None else fold.mean,
+            "fold_low": fold.low if fold is not None and has_bounds else None,
+            "fold_high": fold.high if fold is not None and has_bounds else None,
             "scale": judgement.scale,
             "method": judgement.method,
             "family": judgement.family,
@@ -290,30 +293,23 @@ def row_of(judgement: Judgement) -> Row:
 def headline_scores(frame: pd.DataFrame, dataset: str) -> dict[str, pd.Series]:
     """{source: Series over seeds} of the teacher and of one-tree students, for those that were run.
 
-    The order is that of Table 3's columns.
+    The keys are those of Table 3, and for the paper's single GAN "one gan" and "one train+gan".
     """
-    scores = {}
-    for source in forest_claims.TABLE3_COLUMNS:
-        if source == "teacher":
-            values = forest_claims.by_seed(frame, dataset, "none", "teacher")
-        else:
-            values = forest_claims.by_seed(frame, dataset, source, trees=1)
-        if len(values):
-            scores[source] = values
-    return scores
+    scores = {"teacher": forest_claims.by_seed(frame, dataset, "none", "teacher")}
+    for source in forest_claims.COMPRESSION_SOURCES:
+        if source in forest_claims.GAN_SOURCES:
+            single = forest_claims.by_seed(frame, dataset, source, trees=1, gan="single")
+            scores[f"one {source}"] = single
+        scores[source] = forest_claims.by_seed(frame, dataset, source, trees=1)
+    return {source: values for source, values in scores.items() if len(values)}
 
 
 def headline_table(run_records: Sequence[Record]) -> str:
-    """Table 3 in Markdown: one row per dataset, ours as mean ± se, the paper's in brackets."""
+    """Table 3 in Markdown: one row per source, ours as mean ± se, the paper's in brackets."""
     frame = records.as_frame(*run_records)
-    table_rows = []
+    cells = {}
     for dataset in forest_claims.TABLE_DATASETS:
         scores = headline_scores(frame, dataset)
-        if not scores:
-            continue
-        row = {"Dataset": dataset_in_words(dataset)}
-        for source, values in scores.items():
-            published = text.in_brackets(paper_score(dataset, source))
-            row[plots.label(source)] = text.mean_and_error(values) + published
-        table_rows.append(row)
-    return text.markdown(text.table_of(table_rows))
+        if scores:
+            cells[dataset_in_words(dataset)] = forest_tables.beside_the_paper(dataset, scores)
+    return text.markdown(forest_tables.rows_by_source(cells))

@@ -30,6 +30,13 @@ def difference_and_interval(interval: Interval) -> str:
     return f"{interval.mean:+.3f}"
 
 
+def fold_and_interval(fold: Interval) -> str:
+    """A factor and its bounds, such as "8-fold [2, 14]"; the factor alone for one seed."""
+    if fold.n > 1:
+        return f"{fold.mean:,.0f}-fold [{fold.low:,.0f}, {fold.high:,.0f}]"
+    return f"{fold.mean:,.0f}-fold"
+
+
 def paired_difference(a: Values, b: Values) -> str:
     """The paired interval of a - b in words: see `difference_and_interval`."""
     return difference_and_interval(statistics.paired_interval(a, b))
