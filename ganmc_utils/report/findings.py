@@ -419,7 +419,7 @@ def time_taken(record: Record) -> str:
 
 # What to use
 
-ABOVE_GAN, IS_GAN = "Above our GANs", "is of the GANs"
+ABOVE_GAN, IS_GAN = "Above our GANs", "it is one of them"
 IMAGE_SOURCES = ("train", "train+gan", "gan", *answers.NO_GAN)
 TABLE_SOURCES = ("train", "train_oob", "train+gan", *GENERATED_SOURCES)
 
