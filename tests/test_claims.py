@@ -89,6 +89,8 @@ def test_supervised_learning_follows_the_data():
     assert verdict("supervised_gan_no_help", supervised=0.8) == "refuted"
     assert verdict("compression_over_supervised") == "confirmed"
     assert verdict("compression_over_supervised", supervised=0.95) == "refuted"
+    gains = judged(synthetic())["compression_over_supervised", "magic"].interval
+    assert gains.mean == pytest.approx((0.9 - 0.8) - (0.72 - 0.7), abs=0.003)
 
 
 def test_the_best_of_four_follows_the_data():

@@ -209,11 +209,15 @@ def test_verdicts_are_counted_by_section_and_family():
             {"metric": "l2_mixture_over_train", "family": "primary", "verdict": "confirmed"},
             {"metric": "l2_mixture_over_gan", "family": "exploratory", "verdict": "refuted"},
             {"metric": "l2_gan_over_train", "family": "exploratory", "verdict": "refuted"},
+            {"metric": "realism_l2", "family": "exploratory", "verdict": "confirmed"},  # ours
         ]
     )
     lines = reproduction_report.verdict_counts(verdicts).splitlines()
-    counts = [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines[2:4]]
-    assert counts == [["primary", "1", "0", "0"], ["exploratory", "0", "0", "2"]]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
+    assert rows[0][1:] == ["primary", "1", "0", "0"]
+    assert rows[1][1:] == ["exploratory", "0", "0", "2"]
+    assert rows[-1] == ["Our controls", "exploratory", "1", "0", "0"]
+    assert all(row[2:] == ["0", "0", "0"] for row in rows[2:-1])
 
 
 def test_time_counts_each_stored_result_once():
