@@ -593,8 +593,7 @@ def smallest_students(evidence: Evidence) -> str:
 def answer_07(evidence: Evidence) -> str:
     """How the scores rate a spoilt GAN, and which of them see known damage."""
     sentences = [
-        inferior_gan(evidence, papers=True),
-        inferior_gan(evidence, papers=False),
+        *inferior_gan(evidence),
         known_orders(evidence),
         sentence(within_class(evidence)),
         sentence(missed_damage(evidence)),
@@ -602,26 +601,26 @@ def answer_07(evidence: Evidence) -> str:
     return answer_of(evidence, sentences)
 
 
-def inferior_gan(evidence: Evidence, *, papers: bool) -> str:
-    """Sentence: both scores of the GAN after more training on its class loss alone.
-
-    papers: after as many epochs as in the paper, not at the end of ours, which came later.
-    """
-    phrases = []
-    for metric in ("compression_score", "inception_score"):
-        measure = score_claims.inferior_above(metric, "inferior", "gan", papers=papers)
-        interval = measure(evidence.frame, evidence.images)
-        if interval is not None:
-            phrases.append(f"the {label_of(metric)} {change(interval, SCORE)}")
-    if not phrases:
-        return ""
-    epochs = score_claims.PAPER_INFERIOR_EPOCHS
-    when = f"when the GAN trains on for the paper's {epochs} epochs with its class loss alone,"
-    if not papers:
-        when = (
-            f"after {max(evidence.parameters['inferior_epochs'])} epochs, added once that was seen,"
-        )
-    return sentence(when, " and ".join(phrases))
+def inferior_gan(evidence: Evidence) -> list[str]:
+    """Sentences: two scores of the GAN after epochs on its class loss, the paper's and ours."""
+    sentences = []
+    for papers in (True, False):
+        phrases = []
+        for metric in ("compression_score", "inception_score"):
+            measure = score_claims.inferior_above(metric, "inferior", "gan", papers=papers)
+            interval = measure(evidence.frame, evidence.images)
+            if interval is not None:
+                phrases.append(f"the {label_of(metric)} {change(interval, SCORE)}")
+        if not phrases:
+            continue
+        epochs = f"the paper's {score_claims.PAPER_INFERIOR_EPOCHS} epochs"
+        if not papers:
+            epochs = count(max(evidence.parameters["inferior_epochs"]), "epoch")
+        when = f"when the GAN trains on for {epochs} with its class loss alone,"
+        if sentences:
+            when = f"after {epochs}, more than the paper's,"
+        sentences.append(sentence(when, " and ".join(phrases)))
+    return sentences
 
 
 def label_of(metric: str) -> str:
