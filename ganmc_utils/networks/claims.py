@@ -38,7 +38,7 @@ PERFECT = 0.995  # rounds to the paper's 100%
 LOSSES = {
     "text": "the loss of its text, without T squared: the teacher has little weight",
     "hinton": "Hinton's loss, with T squared",
-    "li": "the loss of the code that it used (Li, 2018)",
+    "li": "the loss of the code that it names (Li, 2018)",
 }
 
 # The sources that differ in nothing but the share p_fake of GAN images.
