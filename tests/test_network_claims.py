@@ -244,7 +244,7 @@ def test_every_pair_must_hold():
     "pairs, words",
     [
         ([{}], "the loss of its text"),
-        ([{"variants": ["li", "text"]}], "the code that it used"),
+        ([{"variants": ["li", "text"]}], "the code that it names"),
         ([{"variants": ["hinton"]}], "Hinton's"),
         ([], "the loss of its text"),
     ],
