@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -99,10 +100,13 @@ H100 = Rates(operations=989e12, bytes=3.35e12, bytes_per_number=2)
 def measured_rates(
     device: torch.device, sizes: Sequence[int] = (1024, 2048, 4096), repeats: int = 10
 ) -> Rates:
-    """The best of some products of n x n matrices, and of copies of 256 MB."""
-    number = torch.bfloat16 if device.type == "cuda" else torch.float32
+    """The best of some products of n x n matrices, and of copies of 256 MB.
+
+    The networks' products are in bfloat16; a CPU without instructions for it is faster in float32.
+    """
+    numbers = [torch.bfloat16] if device.type == "cuda" else [torch.bfloat16, torch.float32]
     best_operations = 0.0
-    for n in sizes:
+    for n, number in product(sizes, numbers):
         a = torch.randn(n, n, device=device, dtype=number)
         b = torch.randn(n, n, device=device, dtype=number)
         seconds = min(seconds_of_repeats(lambda a=a, b=b: a @ b, device, repeats))
@@ -112,7 +116,7 @@ def measured_rates(
     target = torch.empty_like(source)
     seconds = min(seconds_of_repeats(lambda: target.copy_(source), device, repeats))
     bytes_moved = 2 * source.element_size() * len(source)  # read and written
-    return Rates(best_operations, bytes_moved / seconds, number.itemsize)
+    return Rates(best_operations, bytes_moved / seconds, torch.bfloat16.itemsize)
 
 
 def median_seconds(work: Callable, device: torch.device, repeats: int = TIMED_STEPS) -> float:
