@@ -290,65 +290,70 @@ def paper_students(frame: pd.DataFrame, dataset: str, metric: str) -> dict[Stude
     return {student: of_one.set_index("seed").value for student, of_one in students}
 
 
-ChosenStudent = Callable[[pd.DataFrame, str], Student | None]
-"""Which of the students of Fig. 3f a claim is about; None where the records have none."""
+Halves = tuple[pd.Series, pd.Series]
+"""Of a student of Fig. 3f, over seeds: MARGIN - its loss, and how many times faster or smaller."""
+
+Choice = Callable[[dict[Student, Halves]], Student | None]
+"""Which of the students of Fig. 3f a claim is about; None where it is not among them."""
 
 
-def fixed(source: str, trees: int) -> ChosenStudent:
+def halves_of_students(frame: pd.DataFrame, dataset: str, metric: str) -> dict[Student, Halves]:
+    """Both halves of the claim of Fig. 3f, for every student that has them."""
+    losses = paper_students(frame, dataset, "loss")
+    folds = paper_students(frame, dataset, metric)
+    return {one: (MARGIN - losses[one], folds[one]) for one in losses if one in folds}
+
+
+def fixed(source: str, trees: int) -> Choice:
     """The student of that source and size."""
 
-    def student(frame: pd.DataFrame, dataset: str) -> Student | None:
-        one = (source, float(trees))
-        return one if one in paper_students(frame, dataset, "loss") else None
+    def choice(students: dict[Student, Halves]) -> Student | None:
+        return (source, float(trees)) if (source, float(trees)) in students else None
 
-    return student
+    return choice
 
 
-def nearest_to_both_limits(metric: str) -> ChosenStudent:
+def nearest_to_both_limits(students: dict[Student, Halves]) -> Student | None:
     """The student that comes nearest to keeping MARGIN and LEAST_FOLD, on the test part.
 
     How far each of the two is kept is counted in half-widths of its interval, and the worse of
     them counts. So if this student breaks a limit for sure, every student does.
     """
 
-    def student(frame: pd.DataFrame, dataset: str) -> Student | None:
-        losses = paper_students(frame, dataset, "loss")
-        folds = paper_students(frame, dataset, metric)
+    def nearness(one: Student) -> float:
+        within_margin, fold = students[one]
+        halves = (interval_of(within_margin), interval_of(fold - LEAST_FOLD))
+        return min(half_widths_above_zero(half) for half in halves)
 
-        def nearness(one: Student) -> float:
-            halves = (MARGIN - losses[one], folds[one] - LEAST_FOLD)
-            return min(half_widths_above_zero(interval_of(half)) for half in halves)
-
-        return max(sorted(losses.keys() & folds.keys()), key=nearness, default=None)
-
-    return student
+    return max(sorted(students), key=nearness, default=None)
 
 
-def half_widths_above_zero(interval: Interval | None) -> float:
+def half_widths_above_zero(interval: Interval) -> float:
     """The mean of an interval in half-widths: above 1 if all of it is positive."""
-    if interval is None or not interval.n > 1:
-        return 0.0 if interval is None else interval.mean
+    if interval.n < 2:
+        return interval.mean
     half_width = interval.high - interval.mean
     return interval.mean / half_width if half_width > 0 else math.copysign(math.inf, interval.mean)
 
 
-def paper_loss_within_margin(chosen: ChosenStudent) -> Measure:
+def paper_loss_within_margin(choice: Choice, metric: str) -> Measure:
     """Measure: MARGIN - the loss of a student of Fig. 3f against its teacher."""
 
     def measure(frame: pd.DataFrame, dataset: str) -> Interval | None:
-        student = chosen(frame, dataset)
-        losses = paper_students(frame, dataset, "loss")
-        return None if student is None else interval_of(MARGIN - losses[student])
+        students = halves_of_students(frame, dataset, metric)
+        student = choice(students)
+        return None if student is None else interval_of(students[student][0])
 
     return measure
 
 
-def paper_times(metric: str, chosen: ChosenStudent) -> FoldMeasure:
+def paper_times(choice: Choice, metric: str) -> FoldMeasure:
     """How many times faster or smaller a student of Fig. 3f is than its teacher."""
 
     def fold(frame: pd.DataFrame, dataset: str) -> pd.Series:
-        folds = paper_students(frame, dataset, metric)
-        return folds.get(chosen(frame, dataset), pd.Series(dtype=float))
+        students = halves_of_students(frame, dataset, metric)
+        student = choice(students)
+        return pd.Series(dtype=float) if student is None else students[student][1]
 
     return fold
 
@@ -535,7 +540,7 @@ def paper_fold_claims(what: str, metric: str) -> list[Claim]:
     The paper has students of 1 to 20 trees, of GAN rows or of training + GAN, and says that some
     of them keep both limits.
     """
-    any_student = (nearest_to_both_limits(metric), "some forest of 1 to 20 uncapped trees")
+    any_student = (nearest_to_both_limits, "some forest of 1 to 20 uncapped trees")
     students = {"any": any_student} | FIXED_STUDENTS
     return [
         forest_claim(
@@ -543,14 +548,14 @@ def paper_fold_claims(what: str, metric: str) -> list[Claim]:
             HEADLINE_SECTION,
             f"{HEADLINE_WORDS.format(what=what)}: {words}",
             TABLE_DATASETS,
-            paper_loss_within_margin(student),
+            paper_loss_within_margin(choice, metric),
             method=forest_method(words="the paper's students, of one GAN"),
             paper=paper_fold,
-            fold=paper_times(metric, student),
+            fold=paper_times(choice, metric),
             least_fold=LEAST_FOLD,
             candidates=MOST_STUDENTS if name == "any" else 1,
         )
-        for name, (student, words) in students.items()
+        for name, (choice, words) in students.items()
     ]
 
 

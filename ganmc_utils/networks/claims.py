@@ -278,13 +278,24 @@ def rank_correlation_with_epochs(frame: pd.DataFrame, dataset: str) -> Interval 
     return rank_interval(epochs, accuracy, "spearman")
 
 
-def harm_without_teacher(frame: pd.DataFrame, dataset: str) -> Interval | None:
-    """Without a teacher: the training data alone - the mean over the shares between 0 and 1."""
-    test = sweep(frame, dataset, "supervised_learning", objective="supervised")
+def mixtures_and_train(
+    frame: pd.DataFrame, dataset: str, objective: str
+) -> tuple[pd.Series, pd.Series] | None:
+    """Fig. 2d by seed: the mean over the shares between 0 and 1, and the training data alone."""
+    test = sweep(frame, dataset, "supervised_learning", objective=objective)
     mixtures = [share for share in test if 0 < share < 1]
     if 0 not in test or not mixtures:
         return None
-    return contrast(frame, (1, test[0]), (-1, test[mixtures].mean(axis=1)))
+    return test[mixtures].mean(axis=1), test[0]
+
+
+def harm_without_teacher(frame: pd.DataFrame, dataset: str) -> Interval | None:
+    """Without a teacher: the training data alone - the mean over the mixtures."""
+    accuracies = mixtures_and_train(frame, dataset, "supervised")
+    if accuracies is None:
+        return None
+    mixtures, train = accuracies
+    return contrast(frame, (1, train), (-1, mixtures))
 
 
 def augmentation(frame: pd.DataFrame, dataset: str) -> dict[str, pd.Series]:

@@ -492,8 +492,10 @@ def answer_05(evidence: Evidence) -> str:
         ("supervised", "trained on labels, without a teacher,"),
         ("l2", "trained on the teacher's predictions for the same images,"),
     ):
-        over_train = mean_over_mixtures(evidence, objective)
-        if over_train is not None:
+        about = (evidence.frame, evidence.images, objective)
+        accuracies = network_claims.mixtures_and_train(*about)
+        if accuracies is not None:
+            over_train = difference(evidence, *accuracies)
             comparison = compare(over_train, OF_TRAINING_IMAGES)
             if objective == "supervised" and statistics.verdict(over_train) != "inconclusive":
                 comparison += caveat(evidence.reason(evidence.judgement("gan_harms_supervised")))
@@ -501,17 +503,6 @@ def answer_05(evidence: Evidence) -> str:
     if sentences:
         sentences.append("Both are means over all shares p_fake between 0 and 1.")
     return answer_of(evidence, sentences)
-
-
-def mean_over_mixtures(evidence: Evidence, objective: str) -> Interval | None:
-    """The mean over the shares between 0 and 1 - the training images alone, with one objective."""
-    test = network_claims.sweep(
-        evidence.frame, evidence.images, "supervised_learning", objective=objective
-    )
-    mixtures = [share for share in test if 0 < share < 1]
-    if 0 not in test or not mixtures:
-        return None
-    return difference(evidence, test[mixtures].mean(axis=1), test[0])
 
 
 # Sec. 4
@@ -603,24 +594,30 @@ def answer_07(evidence: Evidence) -> str:
 
 def inferior_gan(evidence: Evidence) -> list[str]:
     """Sentences: two scores of the GAN after epochs on its class loss, the paper's and ours."""
+    epochs = {
+        True: f"the paper's {score_claims.PAPER_INFERIOR_EPOCHS} epochs",
+        False: count(max(evidence.parameters["inferior_epochs"]), "epoch"),
+    }
     sentences = []
     for papers in (True, False):
-        phrases = []
-        for metric in ("compression_score", "inception_score"):
-            measure = score_claims.inferior_above(metric, "inferior", "gan", papers=papers)
-            interval = measure(evidence.frame, evidence.images)
-            if interval is not None:
-                phrases.append(f"the {label_of(metric)} {change(interval, SCORE)}")
-        if not phrases:
-            continue
-        epochs = f"the paper's {score_claims.PAPER_INFERIOR_EPOCHS} epochs"
-        if not papers:
-            epochs = count(max(evidence.parameters["inferior_epochs"]), "epoch")
-        when = f"when the GAN trains on for {epochs} with its class loss alone,"
+        changes = changes_of_inferior(evidence, papers=papers)
+        when = f"when the GAN trains on for {epochs[papers]} with its class loss alone,"
         if sentences:
-            when = f"after {epochs}, more than the paper's,"
-        sentences.append(sentence(when, " and ".join(phrases)))
+            when = f"after {epochs[papers]}, more than the paper's,"
+        if changes:
+            sentences.append(sentence(when, " and ".join(changes)))
     return sentences
+
+
+def changes_of_inferior(evidence: Evidence, *, papers: bool) -> list[str]:
+    """What two scores of the GAN do; papers: after the paper's epochs, not at the end of ours."""
+    changes = []
+    for metric in ("compression_score", "inception_score"):
+        measure = score_claims.inferior_above(metric, "inferior", "gan", papers=papers)
+        interval = measure(evidence.frame, evidence.images)
+        if interval is not None:
+            changes.append(f"the {label_of(metric)} {change(interval, SCORE)}")
+    return changes
 
 
 def label_of(metric: str) -> str:
