@@ -194,7 +194,7 @@ def headline(
     ax: Axes,
     dataset: str,
     scores: Mapping[str, pd.Series],
-    name: Callable[[str], str] = label,
+    name: Callable[[str], str],
 ) -> None:
     """Test scores of one dataset: mean ± standard error, one line per source, under its name.
 
