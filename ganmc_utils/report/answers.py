@@ -585,7 +585,7 @@ def answer_07(evidence: Evidence) -> str:
     """How the scores rate a spoilt GAN, and which of them see known damage."""
     sentences = [
         *inferior_gan(evidence),
-        known_orders(evidence),
+        sentence(known_orders(evidence)),
         sentence(within_class(evidence)),
         sentence(missed_damage(evidence)),
     ]
@@ -646,16 +646,16 @@ def agreement(evidence: Evidence, series: str, metric: str) -> Interval | None:
 
 
 def known_orders(evidence: Evidence) -> str:
-    """Sentence: how many of the known orders three scores see in every draw."""
+    """How many of the known orders three scores see in every draw."""
     n = len(series_of(evidence))
     if n == 0:
         return ""
     right = score_tables.rightly_ordered(evidence.frame)
     first, *others = COMPARED_SCORES
     of_others = listed(f"{label_of(metric)} {right[metric]}" for metric in others)
-    return sentence(
-        f"of {n} kinds of growing damage to real images the {label_of(first)} puts {right[first]}",
-        f"in their right order in every draw ({of_others})",
+    return (
+        f"of {n} kinds of growing damage to real images the {label_of(first)} puts {right[first]} "
+        f"in their right order in every draw ({of_others})"
     )
 
 

@@ -180,8 +180,8 @@ def scores(evidence: Evidence) -> list[str]:
         phrases.append(f"the {answers.label_of(metric)} {verb} ({tau_name}{value})")
         damage, tau_name = "it", ""
     missed = answers.missed_damage(evidence)
-    known = answers.known_orders(evidence).removeprefix("Of ").removesuffix(".")
-    return [f"of {known}: {', '.join(phrases)}" + (f"; {missed}" if missed else "")]
+    known = answers.known_orders(evidence)
+    return [f"{known}: {', '.join(phrases)}" + (f"; {missed}" if missed else "")]
 
 
 FINDINGS: dict[str, Callable[[Book], str]] = {
